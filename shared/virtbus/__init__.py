@@ -1,0 +1,1 @@
+"""Virtbus: what every service agrees on."""

@@ -1,0 +1,129 @@
+"""The queue of jobs: accepted once in their record, then handed to whoever owns the host."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+import nats.errors
+
+from virtbus.bus.bucket import Bucket, Exists
+from virtbus.bus.link import ApiError, Link
+from virtbus.bus.reading import Entry, Pull
+from virtbus.errors import KeyReused, Unavailable
+from virtbus.records import JobRecord
+
+ACK_WAIT = 12 * 3600.0
+"""Seconds. A job is redelivered because its host is taken anew, not because time passed: the owner's session tells
+that it is being worked on."""
+
+
+def job_key(host: str, job: str) -> str:
+    """The key of a job's record."""
+    return f"{host}.{job}"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A job's message in the hands of the host's owner."""
+
+    job: str
+    entry: Entry
+
+
+class JobQueue:
+    """The stream of jobs."""
+
+    def __init__(self, link: Link, records: Bucket[JobRecord]) -> None:
+        self._link = link
+        self._records = records
+        self._stream = link.subjects.stream("jobs")
+
+    async def accept(self, job: JobRecord) -> tuple[JobRecord, bool]:
+        """Accept a job: its record is created, which is the acceptance, then its message is published.
+
+        :returns: the job as it is stored, and whether it is new; the same id with the same request gives what was
+            accepted before.
+        :raises KeyReused: the id stands for another request.
+        :raises Unavailable: the bus does not answer; whether it was accepted is found by asking again with the id.
+        """
+        key = job_key(job.host, job.id)
+        new = True
+        try:
+            await self._records.create(key, job)
+        except Exists:
+            stored = await self._records.get(key)
+            if stored is None:
+                raise
+            if stored.record.digest != job.digest:
+                raise KeyReused(
+                    "this Idempotency-Key was used for another request",
+                    host=job.host,
+                    hint="use a new key for a new request",
+                    evidence={"job": job.id},
+                ) from None
+            job, new = stored.record, False
+        if not job.state.ended:
+            # Accepted is accepted: whoever takes the host publishes again what has no message.
+            with suppress(Unavailable):
+                await self.publish(job)
+        return job, new
+
+    async def publish(self, job: JobRecord) -> None:
+        """Publish a job's message; a repeat within the duplicate window changes nothing."""
+        await self._link.write(
+            self._link.subjects.job(job.host, job.domain), job.id.encode(), {"Nats-Msg-Id": job.id}
+        )
+
+    async def republish(self, job: JobRecord, attempt: str) -> None:
+        """Publish a job again that has no message any more, under a Msg-Id of its own."""
+        await self._link.write(
+            self._link.subjects.job(job.host, job.domain), job.id.encode(), {"Nats-Msg-Id": f"{job.id}/{attempt}"}
+        )
+
+    async def open(self, host: str) -> int:
+        """Make the host's consumer anew, so that every unfinished job comes at once and in order.
+
+        :returns: how many there are.
+        """
+        name = self._link.subjects.consumer(host)
+        with suppress(ApiError):
+            await self._link.api(f"CONSUMER.DELETE.{self._stream}.{name}")
+        config = {
+            "durable_name": name,
+            "ack_policy": "explicit",
+            "ack_wait": int(ACK_WAIT * 1e9),
+            "max_ack_pending": -1,
+            "max_deliver": -1,
+            "deliver_policy": "all",
+            "filter_subject": self._link.subjects.jobs_of(host),
+        }
+        call = f"CONSUMER.CREATE.{self._stream}.{name}.{config['filter_subject']}"
+        reply = await self._link.api(call, {"stream_name": self._stream, "config": config, "action": "create"})
+        return int(reply.get("num_pending", 0))
+
+    async def deliveries(self, host: str) -> AsyncIterator[Delivery]:
+        """The host's jobs as they come, until somebody else makes its consumer anew.
+
+        :raises ConsumerLost: that happened, or the stream is gone.
+        """
+        async for entry in Pull(self._link, self._stream, self._link.subjects.consumer(host)).entries():
+            yield Delivery(entry.data.decode("ascii", "replace"), entry)
+
+    async def done(self, delivery: Delivery) -> None:
+        """Take the job's message out of the queue, and be sure that it is.
+
+        :raises Unavailable: the bus does not answer; the job will be delivered again and found ended.
+        """
+        try:
+            await self._link.client.request(delivery.entry.reply, b"+ACK", timeout=3)
+        except (TimeoutError, nats.errors.Error, OSError) as error:
+            raise Unavailable("the bus did not confirm an acknowledgement") from error
+
+    async def give_back(self, delivery: Delivery) -> None:
+        """Let another owner have it at once; for a planned stop."""
+        with suppress(nats.errors.Error, OSError, TimeoutError):
+            async with asyncio.timeout(1):
+                await self._link.client.publish(delivery.entry.reply, b"-NAK")

@@ -1,0 +1,279 @@
+"""The contract that a hypervisor family fulfils: a Driver, and the facets that it supports by implementing them.
+
+A driver serves one host. It never touches the bus: it is told what to do, does it, and hands what it sees to
+`observe`, in order for each domain (virtbus.observations). What a job brings about is observed the same way, before
+the method returns, so the runtime has recorded it before the job ends.
+
+Every method on the outside world is given its time limit by `work` or as seconds, and keeps to it. Failures are
+raised as the errors of virtbus.errors. Which facets a family has is what its driver class inherits:
+
+    class QemuDriver(Driver, Lifecycle, Devices, Tuning, Statistics, Console, Monitor): ...
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from asyncio import Event as Signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+from uuid import UUID
+
+from virtbus.domain import Device, Domain
+from virtbus.observations import Observe, Observed
+from virtbus.operations.statistics import DomainStatistics, Group
+from virtbus.state import DomainState
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostSettings:
+    """What a driver is given to serve its host."""
+
+    name: str
+    uri: str
+    run: Path
+    """The host's runtime folder: survives the worker, not the machine's boot."""
+    state: Path
+    """The host's lasting folder."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """The family's own settings, from file, environment or flags."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostFacts:
+    """What a driver says of its host once it is connected."""
+
+    version: str
+    """The hypervisor's own version."""
+    machine: str
+    """The identity of the machine: two machines must never serve one host name."""
+    boot: str
+    """Differs after each boot of the machine."""
+    fqdn: str
+    capabilities: str
+    """libvirt's <capabilities> document."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What the record knows of a domain that should be active, handed to `inventory`."""
+
+    incarnation: str | None
+    position: str
+    pending: tuple[str, ...] = ()
+    """Aliases whose removal is pending."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """The domain that an operation is for, as the record has it."""
+
+    host: str
+    uuid: UUID
+    name: str
+    state: DomainState
+    id: int | None = None
+    incarnation: str | None = None
+    persistent: Domain | None = None
+    live: Domain | None = None
+    """None unless the domain is active."""
+
+
+class Work(Protocol):
+    """One attempt at a job: its limits, and what it must say on the way."""
+
+    job: str
+    attempt: int
+    """1 for the first."""
+    begun: Mapping[str, Any] | None
+    """What an earlier attempt gave to `before_effect`; None if nothing irreversible can have happened yet."""
+    cancelled: Signal
+    """Set when the job is to be given up: asked for, overtaken or past its time."""
+
+    def remaining(self) -> float:
+        """Seconds until the time limit; never negative."""
+
+    async def before_effect(self, **mark: Any) -> None:
+        """Must be awaited before each irreversible step. The first call makes `mark` durable, so that a later attempt
+        can tell by looking at the hypervisor whether the effect happened.
+
+        :raises Cancelled, Expired, Overtaken, Unavailable: the step must not be taken.
+        """
+
+    async def progress(self, phase: str, done: int | None = None, total: int | None = None, unit: str | None = None
+                       ) -> None:  # fmt: skip
+        """Tell how far the job has come."""
+
+
+class Facet(ABC):
+    """A part of the contract that a family may lack."""
+
+
+class Driver(ABC):
+    """What every family provides. Create it, `connect`, take the `inventory`, then `watch` until cancelled."""
+
+    family: ClassVar[str]
+    local: ClassVar[bool] = True
+    """Whether the hypervisor lives on the worker's machine: then a lock on the runtime folder fences the host."""
+
+    def __init__(self, settings: HostSettings, observe: Observe) -> None:
+        self.settings = settings
+        self.observe = observe
+
+    @abstractmethod
+    async def connect(self) -> HostFacts:
+        """Reach the hypervisor and say what it is.
+
+        :raises HypervisorError: it cannot be reached; the message says what to install, start or grant.
+        """
+
+    @abstractmethod
+    async def inventory(self, known: Mapping[UUID, Known]) -> list[Observed]:
+        """Everything that is, now. From here on, changes are observed: none falls between this and `watch`.
+
+        :param known: what the record says is active; a hypervisor with a history tells what was `missed` since.
+        """
+
+    @abstractmethod
+    async def watch(self) -> None:
+        """Observe what the hypervisor tells, until cancelled. Returns or raises only if it cannot be watched any more:
+        then the runtime connects anew."""
+
+    @abstractmethod
+    def complete(self, domain: Domain, previous: Domain | None) -> Domain:
+        """The definition as this hypervisor will run it: defaults, controllers and addresses filled in.
+
+        :param previous: the definition that it replaces.
+        :raises ConfigUnsupported: it asks for what this hypervisor cannot do; `evidence["path"]` says where.
+        """
+
+    async def undefined(self, domain: Domain, *, nvram: bool, keep_nvram: bool) -> None:
+        """The definition is about to go: remove the files that belong to it alone.
+
+        :raises WrongState: it has such files and it was not said what becomes of them.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of the hypervisor; domains run on."""
+
+    @classmethod
+    def facets(cls) -> frozenset[str]:
+        """The names of the facets that this driver implements."""
+        return frozenset(
+            facet.__name__ for facet in Facet.__subclasses__() if issubclass(cls, facet)
+        )
+
+
+class Lifecycle(Facet):
+    """Starting, stopping and pausing. Each returns when the change is observed.
+
+    A repeated attempt (`work.begun` is set) first looks whether the earlier one did it already.
+    """
+
+    @abstractmethod
+    async def start(self, target: Target, definition: Domain, work: Work, *, paused: bool) -> None:
+        """Start the domain from this definition; observes Started (and Suspended, Resumed as they come)."""
+
+    @abstractmethod
+    async def shutdown(self, target: Target, work: Work) -> None:
+        """Ask the guest to power off and wait until the domain is gone; observes PoweredOff and Stopped."""
+
+    @abstractmethod
+    async def reboot(self, target: Target, work: Work) -> None:
+        """Ask the guest to reboot and wait until it was reset; observes Rebooted."""
+
+    @abstractmethod
+    async def reset(self, target: Target, work: Work) -> None:
+        """Reset at once; observes Rebooted."""
+
+    @abstractmethod
+    async def destroy(self, target: Target, work: Work) -> None:
+        """End the domain at once, by force where needed; observes Stopped."""
+
+    @abstractmethod
+    async def suspend(self, target: Target, work: Work) -> None:
+        """Stop the CPUs; observes Suspended."""
+
+    @abstractmethod
+    async def resume(self, target: Target, work: Work) -> None:
+        """Let the CPUs run; observes Resumed."""
+
+
+class Devices(Facet):
+    """Live devices; the persistent definition is the runtime's."""
+
+    @abstractmethod
+    async def attach(self, target: Target, device: Device, work: Work) -> Device:
+        """Plug a device; observes DeviceAdded. Either all of it is there afterwards or nothing.
+
+        :returns: the device with its alias and address.
+        """
+
+    @abstractmethod
+    def check_detach(self, target: Target, device: Device) -> None:
+        """Refuse, before anything is marked or sent, what can never be unplugged.
+
+        :raises ConfigUnsupported, WrongState: why it cannot.
+        """
+
+    @abstractmethod
+    async def detach(self, target: Target, alias: str, work: Work) -> None:
+        """Ask for the device to be unplugged and return as soon as that is sent.
+
+        The outcome comes as an observation, whenever it comes: DeviceRemoved after the teardown, or RemovalRefused.
+        A device that is already gone is torn down and observed as removed.
+        """
+
+    @abstractmethod
+    async def update(self, target: Target, alias: str, device: Device, work: Work, *, force: bool) -> Device:
+        """Change a device to what is described, in place; observes LiveChanged.
+
+        :raises ConfigUnsupported: something differs that cannot be changed in place; the message names it.
+        """
+
+
+class Tuning(Facet):
+    """The size of a running domain."""
+
+    @abstractmethod
+    async def set_vcpus(self, target: Target, count: int, work: Work) -> None:
+        """Plug or unplug virtual CPUs; observes LiveChanged."""
+
+    @abstractmethod
+    async def set_memory(self, target: Target, kibibytes: int, work: Work) -> None:
+        """Set the balloon's target; observes LiveChanged."""
+
+
+class Statistics(Facet):
+    """Measurement."""
+
+    @abstractmethod
+    def statistics(
+        self, targets: Sequence[Target], groups: frozenset[Group], patience: float
+    ) -> AsyncIterator[DomainStatistics]:
+        """The figures of each domain as it answers, none older than the call; one that does not answer within
+        `patience` seconds comes with `timed_out` and delays no other."""
+
+
+class Console(Facet):
+    """A domain's screen and keyboard."""
+
+    @abstractmethod
+    async def screenshot(self, target: Target, screen: int, timeout: float) -> bytes:
+        """The screen as PNG."""
+
+    @abstractmethod
+    async def send_keys(self, target: Target, keys: Sequence[str], hold: int, work: Work) -> None:
+        """Press the keys together for `hold` milliseconds; Linux key names (KEY_...)."""
+
+
+class Monitor(Facet):
+    """The hypervisor's own language."""
+
+    @abstractmethod
+    async def monitor_command(
+        self, target: Target, command: str, arguments: Mapping[str, Any], work: Work, *, human: bool
+    ) -> Any:
+        """What the hypervisor's monitor answers."""

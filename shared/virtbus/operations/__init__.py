@@ -1,0 +1,26 @@
+"""Every operation, declared once.
+
+HTTP routes, CLI verbs, SDK calls, worker dispatch and documentation read these declarations; a module per object.
+Importing this package registers all of them in `OPERATIONS`.
+"""
+
+from virtbus.operations import console, device, domain, host, job, qemu, statistics, tuning
+from virtbus.operations.declaration import OPERATIONS, DomainOperation, HostOperation, Kind, Operation
+from virtbus.operations.fields import Affect
+
+__all__ = [
+    "OPERATIONS",
+    "Affect",
+    "DomainOperation",
+    "HostOperation",
+    "Kind",
+    "Operation",
+    "console",
+    "device",
+    "domain",
+    "host",
+    "job",
+    "qemu",
+    "statistics",
+    "tuning",
+]

@@ -1,0 +1,204 @@
+"""How a single value is written: as text in XML, as a plain value in JSON.
+
+A field names its codec by its type: `str`, `int`, `bool` (yes/no), `UUID` and every enumeration have one, and the
+annotated types below (`OnOff`, `UInt`, `Hex4`, ...) choose another spelling of the same Python type.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Any
+from uuid import UUID
+
+FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""What XML 1.0 cannot carry in any form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """One way to write a value. Each function raises ValueError for what is no such value."""
+
+    parse: Callable[[str], Any]
+    """XML text to value."""
+    format: Callable[[Any], str]
+    """Value to XML text, not yet escaped."""
+    load: Callable[[Any], Any]
+    """JSON to value."""
+    dump: Callable[[Any], Any]
+    """Value to JSON."""
+    schema: dict[str, Any]
+    """What JSON Schema says about the JSON form."""
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _load_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a string is expected")
+    if FORBIDDEN.search(value):
+        raise ValueError("it has a character that XML does not allow")
+    return value
+
+
+TEXT = Codec(_same, _same, _load_text, _same, {"type": "string"})
+
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,20}")
+_HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]{1,16}")
+
+
+def integer(low: int, high: int, *, any_base: bool = False, form: Callable[[int], str] = str) -> Codec:
+    """Whole numbers from `low` to `high`; with `any_base` a text that starts with 0x is hexadecimal."""
+
+    def bounded(value: int) -> int:
+        if not low <= value <= high:
+            raise ValueError(f"a number from {low} to {high} is expected")
+        return value
+
+    def parse(text: str) -> int:
+        text = text.strip()
+        if _DECIMAL.fullmatch(text):
+            return bounded(int(text, 10))
+        if any_base and _HEXADECIMAL.fullmatch(text):
+            return bounded(int(text, 16))
+        raise ValueError("a whole number is expected")
+
+    def load(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError("a whole number is expected")
+        return bounded(value)
+
+    return Codec(parse, form, load, _same, {"type": "integer", "minimum": low, "maximum": high})
+
+
+def hexadecimal(digits: int, high: int) -> Codec:
+    """Numbers that libvirt writes as 0x with at least `digits` digits, and reads in either base."""
+    return integer(0, high, any_base=True, form=lambda value: f"0x{value:0{digits}x}")
+
+
+def switch(true: str, false: str) -> Codec:
+    """A bool spelled with two words."""
+    words = {true: True, false: False}
+
+    def parse(text: str) -> bool:
+        try:
+            return words[text]
+        except KeyError:
+            raise ValueError(f"'{true}' or '{false}' is expected") from None
+
+    def load(value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError("true or false is expected")
+        return value
+
+    return Codec(parse, lambda value: true if value else false, load, _same, {"type": "boolean"})
+
+
+def pattern(expression: str, means: str) -> Codec:
+    """Text of a certain form; `means` says what is expected."""
+    compiled = re.compile(expression)
+
+    def parse(text: Any) -> str:
+        if not isinstance(text, str) or not compiled.fullmatch(text):
+            raise ValueError(f"{means} is expected")
+        return text
+
+    return Codec(parse, _same, parse, _same, {"type": "string", "pattern": f"^(?:{expression})$"})
+
+
+_UUID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def _parse_uuid(text: Any) -> UUID:
+    if not isinstance(text, str) or not _UUID.fullmatch(text.strip()):
+        raise ValueError("a UUID is expected")
+    return UUID(text.strip())
+
+
+IDENTIFIER = Codec(_parse_uuid, str, _parse_uuid, str, {"type": "string", "format": "uuid"})
+
+YES_NO = switch("yes", "no")
+ON_OFF = switch("on", "off")
+_ENUMERATIONS: dict[type[Enum], Codec] = {}
+
+
+def enumeration(kind: type[Enum]) -> Codec:
+    """The values of an enumeration, spelled as libvirt does."""
+    known = _ENUMERATIONS.get(kind)
+    if known is not None:
+        return known
+    members: dict[str, Enum] = {str(member.value): member for member in kind}
+
+    def parse(text: Any) -> Enum:
+        try:
+            return members[text]
+        except (KeyError, TypeError):
+            raise ValueError(f"one of {', '.join(members)} is expected") from None
+
+    def written(member: Any) -> str:
+        return str(member.value)
+
+    codec = Codec(parse, written, parse, written, {"type": "string", "enum": list(members)})
+    return _ENUMERATIONS.setdefault(kind, codec)
+
+
+UINT_MAX = 2**32 - 1
+ULONG_MAX = 2**64 - 1
+
+OnOff = Annotated[bool, ON_OFF]
+"""A bool that libvirt spells on and off."""
+Digit = Annotated[bool, switch("1", "0")]
+"""A bool that libvirt spells 1 and 0."""
+UInt = Annotated[int, integer(0, UINT_MAX)]
+ULong = Annotated[int, integer(0, ULONG_MAX)]
+Number = Annotated[int, integer(0, ULONG_MAX, any_base=True)]
+"""A number in either base, written in decimal."""
+Hex = Annotated[int, hexadecimal(1, ULONG_MAX)]
+Hex2 = Annotated[int, hexadecimal(2, 0xFF)]
+Hex4 = Annotated[int, hexadecimal(4, UINT_MAX)]
+Hex8 = Annotated[int, hexadecimal(8, UINT_MAX)]
+Octal = Annotated[str, pattern("0?[0-7]{3}", "an octal mode of three digits")]
+MacAddress = Annotated[str, pattern("[0-9a-fA-F]{1,2}(:[0-9a-fA-F]{1,2}){5}", "a MAC address")]
+
+_BY_TYPE: dict[Any, Codec] = {str: TEXT, int: integer(-(2**63), 2**64 - 1), bool: YES_NO, UUID: IDENTIFIER}
+
+
+def codec_of(kind: Any) -> Codec | None:
+    """The codec of a Python type, None where it has none (an element's class)."""
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return enumeration(kind)
+    return _BY_TYPE.get(kind)
+
+
+_SCALE: dict[str, int] = {"": 1, "b": 1, "byte": 1, "bytes": 1}
+for _power, _letter in enumerate("kmgtpe", start=1):
+    _SCALE |= {_letter: 1024**_power, f"{_letter}ib": 1024**_power, f"{_letter}b": 1000**_power}
+
+
+def scale(unit: str) -> int:
+    """How many bytes a unit has (KiB or K: 1024, KB: 1000, up to E).
+
+    :raise ValueError: libvirt has no such unit.
+    """
+    try:
+        return _SCALE[unit.lower()]
+    except KeyError:
+        raise ValueError(f"'{unit}' is no unit; one of bytes, KiB, MiB, GiB, TiB, PiB, EiB is expected") from None
+
+
+def scaled(text: str, unit: str, target: str) -> int:
+    """A size with its unit, in units of `target`, rounded up as libvirt does.
+
+    :raise ValueError: it is no whole number, or has an unknown unit, or exceeds 2^64 bytes.
+    """
+    text = text.strip()
+    if not re.fullmatch(r"[0-9]{1,20}", text):
+        raise ValueError("a whole number is expected")
+    size = int(text) * scale(unit)
+    if size > ULONG_MAX:
+        raise ValueError("the size exceeds 2^64 bytes")
+    return -(-size // scale(target))

@@ -1,0 +1,1 @@
+"""Guests that the tests boot."""

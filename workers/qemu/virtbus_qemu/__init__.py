@@ -1,0 +1,1 @@
+"""The QEMU worker: libvirt's domain XML on QEMU processes."""
