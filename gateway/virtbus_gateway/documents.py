@@ -68,11 +68,18 @@ def _read_domain(
 
 
 def _read_device(xml: str | bytes | None, model: dict[str, Any] | None) -> str:
-    from virtbus.domain import device_from_json, parse_device
+    from virtbus.domain.devices import BY_TAG, parse_device
 
-    device = device_from_json(model) if xml is None else parse_device(xml)
-    text = _text(xml)
-    return _sized(device.format(secure=True)) if text is None else text
+    if xml is not None:
+        device = parse_device(xml)
+        text = _text(xml)
+        return _sized(device.format(secure=True)) if text is None else text
+    fields = dict(model or {})
+    kind = fields.pop("kind", None)
+    if not isinstance(kind, str) or kind not in BY_TAG:
+        raise XmlError("the document does not say which device it is", hint=f"`kind` is one of {', '.join(BY_TAG)}",
+                       evidence={"path": "/kind"})  # fmt: skip
+    return _sized(BY_TAG[kind].from_json(fields).format(secure=True))
 
 
 def _text(xml: str | bytes | None) -> str | None:

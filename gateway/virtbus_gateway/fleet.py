@@ -40,7 +40,9 @@ class Fleet:
         self._renewals[session] = Renewal(written, time.monotonic())
         if len(self._renewals) > 2 * len(self._inventory.hosts) + 16:
             owners = {record.owner.session for record in self._inventory.hosts.values() if record.owner is not None}
-            self._renewals = {id: one for id, one in self._renewals.items() if id in owners or _lives(one)}
+            self._renewals = {
+                owner: one for owner, one in self._renewals.items() if owner in owners or _lives(one)
+            }
 
     def last_seen(self, host: HostRecord) -> Renewal | None:
         """The last renewal of the session that owns a host."""

@@ -279,8 +279,9 @@ class Gateway:
                     continue
                 await self.audit(caller, operation.name, record.host, record.domain, record.id)
             # Best effort: the worker also watches the record.
+            nudge = {"job": record.id, "principal": caller.principal.name}
             with suppress(VirtbusError):
-                await self.bus.queries.ask(record.host, operation.name, {"job": record.id}, NUDGE_TIMEOUT)
+                await self.bus.queries.ask(record.host, operation.name, nudge, NUDGE_TIMEOUT)
             return record
         raise Unavailable(f"the record of job {operation.job} changes too fast to be cancelled", hint="try again")
 

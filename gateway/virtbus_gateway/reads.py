@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from virtbus.errors import NoDevice, NoDomain, WrongState
+from virtbus.errors import NoDomain, WrongState
 from virtbus.operations import Operation
 from virtbus.operations.device import DeviceList, DeviceSummary, ListDevices
 from virtbus.operations.domain import DomainSummary, DomainXml, GetDomain, GetDomainXml, ListDomains
 from virtbus.operations.host import GetHost, HostList, HostSummary, ListHosts
-from virtbus.operations.job import GetJob, JobList, ListJobs
+from virtbus.operations.job import GetJob, ListJobs
 from virtbus.records import DomainRecord, JobRecord
 from virtbus_gateway.auth import Principal, authorize
 from virtbus_gateway.gateway import Gateway
 from virtbus_gateway.inventory import summarize
+
+if TYPE_CHECKING:
+    # Loaded at first use: a gateway that is only listed from need not hold the vocabulary in memory.
+    from virtbus.domain import Domain, Form
 
 Read = Callable[[Gateway, Principal, Any], Awaitable[BaseModel | bytes]]
 
@@ -39,7 +43,8 @@ async def _list_domains(gateway: Gateway, principal: Principal, query: ListDomai
 async def _domain(gateway: Gateway, principal: Principal, query: Operation[Any]) -> DomainRecord:
     """The record of the domain that is asked about, if the caller may see it."""
     host, uuid = query.where()
-    assert host is not None and uuid is not None
+    assert host is not None
+    assert uuid is not None
     await gateway.host(host)
     record = await gateway.domain(host, uuid)
     authorize(principal, query.permission, host, record.project)
@@ -51,21 +56,23 @@ async def _get_domain(gateway: Gateway, principal: Principal, query: GetDomain) 
 
 
 async def _get_xml(gateway: Gateway, principal: Principal, query: GetDomainXml) -> DomainXml:
-    return DomainXml(content=await _definition(gateway, await _domain(gateway, principal, query), query.live))
+    # Written anew from the model, since the stored document has the passwords.
+    domain, form = await _definition(gateway, await _domain(gateway, principal, query), query.live)
+    return DomainXml(content=domain.format(form))
 
 
 async def _get_document(gateway: Gateway, principal: Principal, query: GetDomainXml) -> bytes:
-    from virtbus.domain import Domain
-
-    xml = await _definition(gateway, await _domain(gateway, principal, query), query.live)
-    return json.dumps(Domain.parse(xml).to_json(), separators=(",", ":")).encode()
+    domain, form = await _definition(gateway, await _domain(gateway, principal, query), query.live)
+    return json.dumps(domain.to_json(form), separators=(",", ":")).encode()
 
 
-async def _definition(gateway: Gateway, record: DomainRecord, live: bool | None) -> str:
-    """The domain's XML: the live one of an active domain unless the other is asked for.
+async def _definition(gateway: Gateway, record: DomainRecord, live: bool | None) -> tuple[Domain, Form]:
+    """The domain's definition: the live one of an active domain unless the other is asked for.
 
     :raises WrongState: it has none of the kind that is asked for.
     """
+    from virtbus.domain import Domain, Form
+
     stored = await gateway.bus.definitions.get(f"{record.host}.{record.uuid}")
     if stored is None:
         raise NoDomain("the domain's definition is not in the record", host=record.host, domain=record.uuid)
@@ -73,29 +80,28 @@ async def _definition(gateway: Gateway, record: DomainRecord, live: bool | None)
     wants_live = record.state.active if live is None else live
     xml = definition.live if wants_live else definition.persistent
     if xml is None and live is None:
-        xml = definition.persistent if wants_live else definition.live
+        wants_live = not wants_live
+        xml = definition.live if wants_live else definition.persistent
     if xml is None:
         what = "is not running, so it has no live definition" if wants_live else "is transient: it has only a live one"
         raise WrongState(f"the domain {what}", host=record.host, domain=record.uuid, hint="leave `live` out")
-    return xml
+    return Domain.parse(xml), Form.LIVE if wants_live else Form.INACTIVE
 
 
 async def _list_devices(gateway: Gateway, principal: Principal, query: ListDevices) -> DeviceList:
-    from virtbus.domain import Domain
-
     record = await _domain(gateway, principal, query)
-    domain = Domain.parse(await _definition(gateway, record, query.live))
+    domain, form = await _definition(gateway, record, query.live)
     pending = {mark.alias for mark in record.pending}
     found = [
         DeviceSummary(
-            alias=device.alias_name,
-            kind=device.kind,
-            xml=device.format(),
-            model=device.to_json(),
-            pending=device.alias_name in pending,
+            alias=device.alias,
+            kind=device.element_tag or "",
+            xml=device.format(form),
+            model=device.to_json(form),
+            pending=device.alias in pending,
         )
-        for device in domain.devices
-        if query.device_kind is None or device.kind == query.device_kind
+        for device in domain.devices.every()
+        if query.device_kind is None or device.element_tag == query.device_kind
     ]
     return DeviceList(devices=found)
 

@@ -1,1 +1,3 @@
 """Virtbus: what every service agrees on."""
+
+__version__ = "0.1.0"

@@ -14,16 +14,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from asyncio import Event as Signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 from uuid import UUID
 
 from virtbus.domain import Device, Domain
 from virtbus.observations import Observe, Observed
 from virtbus.operations.statistics import DomainStatistics, Group
 from virtbus.state import DomainState
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +63,7 @@ class Known:
     """What the record knows of a domain that should be active, handed to `inventory`."""
 
     incarnation: str | None
-    position: str
+    position: int
     pending: tuple[str, ...] = ()
     """Aliases whose removal is pending."""
 
@@ -83,13 +86,21 @@ class Target:
 class Work(Protocol):
     """One attempt at a job: its limits, and what it must say on the way."""
 
-    job: str
-    attempt: int
-    """1 for the first."""
-    begun: Mapping[str, Any] | None
-    """What an earlier attempt gave to `before_effect`; None if nothing irreversible can have happened yet."""
-    cancelled: Signal
-    """Set when the job is to be given up: asked for, overtaken or past its time."""
+    @property
+    def job(self) -> str:
+        """The job's id."""
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first."""
+
+    @property
+    def begun(self) -> Mapping[str, Any] | None:
+        """What earlier attempts gave to `before_effect`; None if nothing irreversible can have happened yet."""
+
+    @property
+    def cancelled(self) -> Signal:
+        """Set when the job is to be given up: asked for, overtaken or past its time."""
 
     def remaining(self) -> float:
         """Seconds until the time limit; never negative."""
@@ -101,8 +112,15 @@ class Work(Protocol):
         :raises Cancelled, Expired, Overtaken, Unavailable: the step must not be taken.
         """
 
-    async def progress(self, phase: str, done: int | None = None, total: int | None = None, unit: str | None = None
-                       ) -> None:  # fmt: skip
+    async def until(self, awaited: Coroutine[Any, Any, T]) -> T:
+        """Await something for as long as the job may go on.
+
+        :raises Cancelled, Expired, Overtaken: it may not any more.
+        """
+
+    async def progress(
+        self, phase: str, done: int | None = None, total: int | None = None, unit: str | None = None
+    ) -> None:
         """Tell how far the job has come."""
 
 

@@ -27,8 +27,9 @@ class Observation:
     cause: str | None = None
     """The job that brought it about, where the driver knows."""
     at: datetime = field(default_factory=now)
-    position: str | None = None
-    """Where in the hypervisor's own history this stands, if it keeps one: the runtime remembers it in the record."""
+    position: int | None = None
+    """Where in the hypervisor's own history of this incarnation it stands, if it keeps one; grows. The runtime
+    remembers it in the record, and takes nothing twice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +152,7 @@ class Observed:
     live: Domain | None = None
     persistent: Domain | None = None
     """Only from a hypervisor that keeps definitions."""
-    position: str | None = None
+    position: int | None = None
     missed: tuple[Observation, ...] = ()
     """What the hypervisor's own history tells of the time since the position that the record knows."""
     stopped: str | None = None

@@ -144,7 +144,7 @@ class DomainRecord(Record):
     """The generation of the domain's last event."""
     incarnation: str | None = None
     """Which run of the domain this is: a process id and its start time, or the like."""
-    position: str = ""
+    position: int = 0
     """How far the hypervisor's own history of this incarnation has been recorded."""
     pending: list[PendingRemoval] = []
     role: Role = Role.ACTIVE
@@ -155,6 +155,8 @@ class DomainRecord(Record):
     """The owner's epoch when this was written."""
     definition: int = 0
     """The generation of the definition that belongs to this record."""
+    last_job: str = ""
+    """The job that last changed what was asked (definition, autostart, labels): a second attempt sees that it did."""
     deleted: bool = False
     """A tombstone: it lets a new life of the UUID continue the generation."""
     changed: datetime = Field(default_factory=now)

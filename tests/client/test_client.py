@@ -25,7 +25,7 @@ from virtbus.errors import (
 )
 from virtbus.operations import OPERATIONS, Kind
 from virtbus.operations.console import SendKeys, TakeScreenshot
-from virtbus.operations.device import AttachDevice, DetachDevice, ListDevices
+from virtbus.operations.device import AttachDevice, DetachDevice, ListDevices, UpdateDevice
 from virtbus.operations.domain import (
     DefineDomain,
     GetDomain,
@@ -83,14 +83,18 @@ async def test_waiting_survives_a_gateway_that_breaks(gateway: FakeGateway, clie
     gateway.outcomes["domain.start"] = HELD
     job = await client.submit(StartDomain(host="alpha", domain=uuid))
     gateway.faults.extend([LOST_BEFORE, BUSY])
-    gateway.end(job.id, state=JobState.SUCCEEDED, result={"uuid": uuid, "name": "web1", "state": "running", "reason": "x"})
+    gateway.end(
+        job.id, state=JobState.SUCCEEDED, result={"uuid": uuid, "name": "web1", "state": "running", "reason": "x"}
+    )
     assert (await job.wait()).uuid == uuid
     assert not gateway.faults
 
 
 async def test_a_failed_job_raises_its_typed_error(gateway: FakeGateway, client: Client) -> None:
     uuid = gateway.add_domain("web1")
-    gateway.outcomes["device.detach"] = RemovalRejected("the guest keeps it", hint="unmount it", evidence={"alias": "d"})
+    gateway.outcomes["device.detach"] = RemovalRejected(
+        "the guest keeps it", hint="unmount it", evidence={"alias": "d"}
+    )
     with pytest.raises(RemovalRejected) as caught:
         await client.run(DetachDevice(host="alpha", domain=uuid, alias="d"))
     error = caught.value
@@ -167,7 +171,7 @@ async def test_a_domain_is_found_by_name_uuid_and_host(gateway: FakeGateway, cli
     for reference in ("twin", str(twin)):
         with pytest.raises(Ambiguous) as caught:
             await client.domain(reference)
-        assert caught.value.evidence["candidates"] == [f"alpha/{twin}", f"beta/{twin}"]
+        assert caught.value.evidence["candidates"] == [f"/v1/hosts/{host}/domains/{twin}" for host in ("alpha", "beta")]
     for missing, error in (("nobody", NoDomain), (uuid4(), NoDomain), ("alpha/nobody", NoDomain), ("x/web1", NoHost)):
         with pytest.raises(error):
             await client.domain(missing)
@@ -184,6 +188,7 @@ async def test_arguments_arrive_as_they_were_given(gateway: FakeGateway, client:
     place = {"host": "alpha", "domain": uuid}
     given = [
         AttachDevice(**place, xml="<disk>ü</disk>", affect=Affect.BOTH),
+        UpdateDevice(**place, alias="a", xml="<?xml version='1.0' encoding='latin-1'?><disk>ü</disk>"),
         DetachDevice(**place, alias="ua-1", affect=Affect.CONFIG),
         UndefineDomain(**place, nvram=True),
         SetAutostart(**place, enabled=False),
@@ -215,8 +220,9 @@ async def test_refusals_are_typed(gateway: FakeGateway) -> None:
 
 
 async def test_a_refusal_is_not_tried_again(gateway: FakeGateway, client: Client) -> None:
-    with pytest.raises(NoDomain):
+    with pytest.raises(NoDomain) as caught:
         await client.run(GetDomain(host="alpha", domain=uuid4()))
+    assert caught.value.message == "no such domain", "the place is said once"
     assert len(gateway.requests) == 1
 
 

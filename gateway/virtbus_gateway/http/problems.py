@@ -82,7 +82,7 @@ def invalid_arguments(error: ValidationError) -> InvalidArgument:
         {"field": ".".join(map(str, fault["loc"])), "message": fault["msg"]}
         for fault in error.errors(include_url=False, include_context=False, include_input=False)
     ]
-    said = "; ".join(f"{fault['field']}: {fault['message']}" if fault["field"] else fault["message"] for fault in faults)
+    said = "; ".join(": ".join(word for word in (fault["field"], fault["message"]) if word) for fault in faults)
     return InvalidArgument(f"the arguments cannot be meant so: {said}", evidence={"errors": faults})
 
 

@@ -166,12 +166,12 @@ async def _place(
         ) from None
     if "host" not in request.path_params:
         try:
-            host = await gateway.host_of(principal, domain)
+            request.path_params["host"] = await gateway.host_of(principal, domain)
         except NoDomain:
-            host = None if repeated is None else gateway.jobs.host_of(repeated)
-            if host is None:
+            known = None if repeated is None else gateway.jobs.host_of(repeated)
+            if known is None:
                 raise
-        request.path_params["host"] = host
+            request.path_params["host"] = known
     host = request.path_params["host"]
     seen = gateway.inventory.domain(host, domain)
     authorize(principal, operation.permission, host, None if seen is None else seen.project)

@@ -192,6 +192,25 @@ class Bucket(Generic[R]):
         await source.close()
         return list(found.values())
 
+    async def history(self, key: str, *, reader: str | None = None) -> list[Stored[R]]:
+        """The values that are kept of one key, the oldest first."""
+        source = Reader(
+            self._link, self.stream, [self._subject(key)], start={"deliver_policy": "all"},
+            name=reader or f"watch_{token_hex(6)}",
+        )  # fmt: skip
+        await source.open()
+        found: list[Stored[R]] = []
+        if source.initial:
+            entries = source.entries()
+            async for entry in entries:
+                change = self._change(entry)
+                if change.record is not None:
+                    found.append(Stored(key, change.record, change.revision, change.written))
+                if entry.pending == 0:
+                    break
+        await source.close()
+        return found
+
     async def last_revision(self) -> int:
         """The revision of the latest write to the bucket."""
         reply = await self._link.api(f"STREAM.INFO.{self.stream}")

@@ -6,14 +6,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
+from secrets import token_hex
+from uuid import UUID
 
 import nats.errors
 
 from virtbus.bus.bucket import Bucket, Exists
+from virtbus.bus.codec import pack, unpack
 from virtbus.bus.link import ApiError, Link
 from virtbus.bus.reading import Entry, Pull
+from virtbus.bus.streams import DUPLICATE_WINDOW
 from virtbus.errors import KeyReused, Unavailable
-from virtbus.records import JobRecord
+from virtbus.names import NO_DOMAIN_TOKEN
+from virtbus.records import JobRecord, now
 
 ACK_WAIT = 12 * 3600.0
 """Seconds. A job is redelivered because its host is taken anew, not because time passed: the owner's session tells
@@ -30,6 +35,8 @@ class Delivery:
     """A job's message in the hands of the host's owner."""
 
     job: str
+    operation: str
+    domain: UUID | None
     entry: Entry
 
 
@@ -73,15 +80,19 @@ class JobQueue:
 
     async def publish(self, job: JobRecord) -> None:
         """Publish a job's message; a repeat within the duplicate window changes nothing."""
-        await self._link.write(
-            self._link.subjects.job(job.host, job.domain), job.id.encode(), {"Nats-Msg-Id": job.id}
-        )
+        await self._publish(job, job.id)
 
-    async def republish(self, job: JobRecord, attempt: str) -> None:
-        """Publish a job again that has no message any more, under a Msg-Id of its own."""
-        await self._link.write(
-            self._link.subjects.job(job.host, job.domain), job.id.encode(), {"Nats-Msg-Id": f"{job.id}/{attempt}"}
-        )
+    async def republish(self, job: JobRecord) -> None:
+        """Publish an unfinished job that seems to have no message.
+
+        Within the duplicate window its own Msg-Id tells whether it has one; later it gets another.
+        """
+        young = (now() - job.accepted).total_seconds() < DUPLICATE_WINDOW / 2
+        await self._publish(job, job.id if young else f"{job.id}/{token_hex(4)}")
+
+    async def _publish(self, job: JobRecord, message: str) -> None:
+        subject = self._link.subjects.job(job.host, job.domain)
+        await self._link.write(subject, pack({"job": job.id, "operation": job.operation}), {"Nats-Msg-Id": message})
 
     async def open(self, host: str) -> int:
         """Make the host's consumer anew, so that every unfinished job comes at once and in order.
@@ -110,7 +121,10 @@ class JobQueue:
         :raises ConsumerLost: that happened, or the stream is gone.
         """
         async for entry in Pull(self._link, self._stream, self._link.subjects.consumer(host)).entries():
-            yield Delivery(entry.data.decode("ascii", "replace"), entry)
+            message = unpack(entry.data)
+            token = entry.subject.rpartition(".")[2]
+            domain = None if token == NO_DOMAIN_TOKEN else UUID(token)
+            yield Delivery(message["job"], message["operation"], domain, entry)
 
     async def done(self, delivery: Delivery) -> None:
         """Take the job's message out of the queue, and be sure that it is.

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import nkeys
 
@@ -113,6 +114,21 @@ def new_seed() -> tuple[str, str]:
     raw = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)
     pair = nkeys.from_seed(raw)
     return raw.decode(), pair.public_key.decode()
+
+
+def write_seed(path: Path) -> None:
+    """Make a new user's seed in a file that only its owner may read, unless the file is there."""
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(new_seed()[0] + "\n")
+
+
+def public_key(seed: Path) -> str:
+    """The public NKEY that belongs to the seed in a file."""
+    key: str = nkeys.from_seed(seed.read_text().strip().encode()).public_key.decode()
+    return key
 
 
 def authorization(users: Sequence[BusUser]) -> str:

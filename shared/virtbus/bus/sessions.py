@@ -95,7 +95,8 @@ class Session:
     async def _write(self) -> None:
         began = time.clock_gettime(time.CLOCK_BOOTTIME)
         headers = {EXPECTED: str(self._sequence), "Nats-TTL": f"{SESSION_TTL:.0f}s"}
-        self._sequence, _ = await self._link.write(self._subject, encode(self.record), headers, patience=SESSION_RENEWAL)
+        payload = encode(self.record)
+        self._sequence, _ = await self._link.write(self._subject, payload, headers, patience=SESSION_RENEWAL)
         self._until = began + SESSION_TTL
 
     async def _recover(self, error: ApiError) -> None:

@@ -134,7 +134,7 @@ class Client:
         asked = self._caught_up(operation)
         request = request_of(asked)
         if operation.kind is Kind.QUERY and timeout is not None:
-            request = request.having(query={"timeout": f"{timeout:g}"})
+            request = request.having(query={"timeout": f"{max(timeout, 1.0):g}"})
         if wait is None:
             wait = limit if operation.kind is Kind.QUERY else 0.0
         result = cast(type[ResultT], operation.result)

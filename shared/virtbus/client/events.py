@@ -85,9 +85,11 @@ class EventStream:
 
     def _request(self) -> Request:
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
-        if self._cursor is not None:
-            headers["Last-Event-ID"] = self._cursor
-        return Request("GET", "/v1/events", self._query, headers=headers)
+        if self._cursor is None:
+            return Request("GET", "/v1/events", self._query, headers=headers)
+        # Whoever has a cursor is past the beginning.
+        query = [(name, value) for name, value in self._query if name != "replay"]
+        return Request("GET", "/v1/events", query, headers=headers | {"Last-Event-ID": self._cursor})
 
 
 def event_stream(

@@ -21,7 +21,7 @@ async def find_domain(client: Client, reference: str | UUID) -> DomainSummary:
 
     :raises NoDomain: there is none.
     :raises NoHost: HOST/NAME names a host that is not in the fleet.
-    :raises Ambiguous: several hosts have one; `evidence["candidates"]` lists them as HOST/UUID.
+    :raises Ambiguous: several hosts have one; `evidence["candidates"]` lists their addresses.
     """
     host, _, word = str(reference).rpartition("/")
     uuid = _uuid(word)
@@ -41,7 +41,7 @@ async def find_domain(client: Client, reference: str | UUID) -> DomainSummary:
         if host:
             await client.run(GetHost(host=host))
         raise NoDomain(f"no domain is named {word!r}", host=host or None, hint="`virtbus list --all` shows all")
-    candidates = [f"{domain.host}/{domain.uuid}" for domain in found]
+    candidates = [f"/v1/hosts/{domain.host}/domains/{domain.uuid}" for domain in found]
     raise Ambiguous(
         f"{len(found)} domains are named {word!r}",
         domain=word,

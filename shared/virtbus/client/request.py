@@ -19,6 +19,7 @@ Query = list[tuple[str, str | int | float | bool | None]]
 """Pairs of a query string, as httpx takes them; ours are all text."""
 
 _FIELD = re.compile(r"\{(\w+)\}")
+_DECLARED = re.compile(rb"""\s*<\?xml[^>]*\bencoding=["']([\w.-]+)["']""")
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Request:
 def request_of(operation: Operation[Any]) -> Request:
     """The request that asks for an operation.
 
-    :raises XmlError: its document has a character that no encoding has.
+    :raises XmlError: its document has a character that its encoding has not.
     """
     method, template = operation.http.split(" ", 1)
     in_path = set(_FIELD.findall(template))
@@ -68,11 +69,19 @@ def query_of(arguments: dict[str, Any]) -> Query:
     return pairs
 
 
+def encoding_of(document: str | bytes) -> str:
+    """The encoding that a document's XML declaration names; UTF-8 where there is none."""
+    head = document[:200].encode(errors="replace") if isinstance(document, str) else document[:200]
+    declared = _DECLARED.match(head)
+    return declared[1].decode() if declared else "utf-8"
+
+
 def _encoded(document: str) -> bytes:
+    encoding = encoding_of(document)
     try:
-        return document.encode()
-    except UnicodeEncodeError as error:
-        raise XmlError(f"the document has half a character (a lone surrogate) at {error.start}") from error
+        return document.encode(encoding)
+    except (UnicodeEncodeError, LookupError) as error:
+        raise XmlError(f"the document cannot be written as {encoding}: {error}") from error
 
 
 def _word(value: Any) -> str:

@@ -171,9 +171,14 @@ def error_of(answer: httpx.Response) -> VirtbusError:
 
 
 def _reply(problem: dict[str, Any]) -> ErrorReply:
-    """RFC 9457's members and ours, as the error that they carry."""
+    """RFC 9457's members and ours, as the error that they carry.
+
+    `detail` begins with the place, which the error has as fields and says by itself.
+    """
+    named = (f"{what} {problem[what]}" for what in ("host", "domain") if problem.get(what))
+    plain = str(problem.get("detail", "")).removeprefix(f"{', '.join(named)}: ")
     return ErrorReply.model_validate(
-        {"code": ErrorCode.INTERNAL_ERROR, "code_name": "", "message": problem.get("detail", "")}
+        {"code": ErrorCode.INTERNAL_ERROR, "code_name": "", "message": plain}
         | problem
         | {"kind": str(problem.get("type", "")).removeprefix(_KIND)}
     )

@@ -17,7 +17,7 @@ FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """What XML 1.0 cannot carry in any form."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Codec:
     """One way to write a value. Each function raises ValueError for what is no such value."""
 
@@ -161,7 +161,55 @@ Hex = Annotated[int, hexadecimal(1, ULONG_MAX)]
 Hex2 = Annotated[int, hexadecimal(2, 0xFF)]
 Hex4 = Annotated[int, hexadecimal(4, UINT_MAX)]
 Hex8 = Annotated[int, hexadecimal(8, UINT_MAX)]
-Octal = Annotated[str, pattern("0?[0-7]{3}", "an octal mode of three digits")]
+
+
+def _parse_octal(text: Any) -> int:
+    if not isinstance(text, str) or not re.fullmatch("[0-7]{1,4}", text):
+        raise ValueError("an octal mode such as 0755 is expected")
+    return int(text, 8)
+
+
+OCTAL = Codec(
+    _parse_octal,
+    lambda value: f"{value:04o}",
+    _parse_octal,
+    lambda value: f"{value:04o}",
+    {"type": "string", "pattern": "^[0-7]{1,4}$"},
+)
+Octal = Annotated[int, OCTAL]
+"""A file's mode."""
+
+LARGEST_BIT = 65535
+"""No host has as many processors or NUMA nodes."""
+
+
+def _parse_ranges(text: Any) -> str:
+    """Numbers and ranges such as 0-3,^2,7, in the shortest form."""
+    if not isinstance(text, str):
+        raise ValueError("a string is expected")
+    chosen: set[int] = set()
+    for piece in text.replace(" ", "").split(","):
+        match = re.fullmatch(r"(\^?)([0-9]{1,5})(?:-([0-9]{1,5}))?", piece)
+        low, high = (int(match[2]), int(match[3] or match[2])) if match else (1, 0)
+        if match is None or low > high or high > LARGEST_BIT or (match[1] and match[3]):
+            raise ValueError("numbers and ranges such as 0-3,^2,7 are expected")
+        chosen = chosen - {low} if match[1] else chosen | set(range(low, high + 1))
+    return _ranges(sorted(chosen))
+
+
+def _ranges(numbers: list[int]) -> str:
+    pieces: list[list[int]] = []
+    for number in numbers:
+        if pieces and number == pieces[-1][1] + 1:
+            pieces[-1][1] = number
+        else:
+            pieces.append([number, number])
+    return ",".join(f"{low}" if low == high else f"{low}-{high}" for low, high in pieces)
+
+
+Ranges = Annotated[str, Codec(_parse_ranges, _same, _parse_ranges, _same, {"type": "string"})]
+"""A set of processors or nodes, as numbers and ranges; always in the shortest form."""
+
 MacAddress = Annotated[str, pattern("[0-9a-fA-F]{1,2}(:[0-9a-fA-F]{1,2}){5}", "a MAC address")]
 
 _BY_TYPE: dict[Any, Codec] = {str: TEXT, int: integer(-(2**63), 2**64 - 1), bool: YES_NO, UUID: IDENTIFIER}

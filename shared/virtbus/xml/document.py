@@ -12,8 +12,6 @@ LIMIT = 512 * 1024
 DEPTH = 220
 """The deepest nesting: libvirt follows backing chains of up to 200 images, and each nests one element."""
 
-_OPTIONS = {"resolve_entities": False, "no_network": True, "load_dtd": False, "dtd_validation": False}
-
 
 def parse_document(text: str | bytes, *, limit: int = LIMIT, depth: int = DEPTH) -> etree._Element:
     """The root element of a document.
@@ -30,7 +28,13 @@ def parse_document(text: str | bytes, *, limit: int = LIMIT, depth: int = DEPTH)
         raise TooLarge(f"the document has {len(encoded)} bytes, {limit} are allowed", evidence={"limit": limit})
     # A str has no encoding of its own any more, whatever its XML declaration says.
     parser = etree.XMLParser(
-        encoding="utf-8" if isinstance(text, str) else None, huge_tree=False, recover=False, **_OPTIONS
+        encoding="utf-8" if isinstance(text, str) else None,
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        recover=False,
     )
     try:
         root = etree.fromstring(encoded, parser)

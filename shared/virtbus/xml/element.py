@@ -16,7 +16,7 @@ Class keywords:
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self, dataclass_transform
+from typing import Any, ClassVar, Self, cast, dataclass_transform
 
 from lxml import etree
 
@@ -107,23 +107,27 @@ class Element:
         if plan.variants:
             return cls._variant(node).read(node)  # type: ignore[return-value]
         values = plan.fresh()
-        for name, raw in node.items():
-            attribute = plan.attributes.get(name)  # type: ignore[call-overload]
+        for name, raw in cast("list[tuple[str, str]]", node.items()):
+            attribute = plan.attributes.get(name)
             if attribute is None:
                 if name == "unit" and plan.measured:
                     continue
                 raise refuse(
-                    node, f"unknown attribute '{name}' in element '{node.tag}'", attribute=str(name),
-                    hint=nearest(str(name), plan.attributes),
+                    node,
+                    f"unknown attribute '{name}' in element '{node.tag}'",
+                    attribute=name,
+                    hint=nearest(name, plan.attributes),
                 )
             try:
                 values[attribute.name] = (
-                    attribute.parse(raw) if attribute.unit is None else attribute.measured(str(raw), node)
+                    attribute.parse(raw) if attribute.unit is None else attribute.measured(raw, node)
                 )
             except ValueError as error:
                 raise refuse(
-                    node, f"invalid value for attribute '{name}' in element '{node.tag}': '{raw!s:.80}'",
-                    attribute=str(name), hint=str(error),
+                    node,
+                    f"Invalid value for attribute '{name}' in element '{node.tag}': '{raw:.80}'",
+                    attribute=name,
+                    hint=str(error),
                 ) from None
         content = node.text or ""
         if len(node):
@@ -141,12 +145,14 @@ class Element:
         plan = cls.plan()
         value = node.get(plan.chosen_xml)
         if value is None:
-            raise refuse(node, f"missing required attribute '{plan.chosen_xml}' in element '{node.tag}'")
+            raise refuse(node, f"Missing required attribute '{plan.chosen_xml}' in element '{node.tag}'")
         kind = plan.variants.get(value)
         if kind is None:
             raise refuse(
-                node, f"invalid value for attribute '{plan.chosen_xml}' in element '{node.tag}': '{value:.80}'",
-                attribute=plan.chosen_xml, hint=f"one of {', '.join(plan.variants)} is expected",
+                node,
+                f"Invalid value for attribute '{plan.chosen_xml}' in element '{node.tag}': '{value:.80}'",
+                attribute=plan.chosen_xml,
+                hint=f"one of {', '.join(plan.variants)} is expected",
             )
         return kind
 
@@ -184,8 +190,10 @@ class Element:
             if part.unit:
                 head += f" unit='{part.unit}'"
         text = plan.text_part
-        if text is not None and (value := values[text.name]) is not None and not (
-            text.guarded and text.hidden(value, mode)
+        if (
+            text is not None
+            and (value := values[text.name]) is not None
+            and not (text.guarded and text.hidden(value, mode))
         ):
             if text.unit:
                 head += f" unit='{text.unit}'"
@@ -225,7 +233,7 @@ class Element:
         result: dict[str, Any] = {}
         for part in plan.parts:
             value = values[part.name]
-            if value is None or value is False and part.default is False or (part.many and not value):
+            if value is None or (value is False and part.default is False) or (part.many and not value):
                 continue
             if part.guarded and part.hidden(value, mode):
                 continue
@@ -254,7 +262,8 @@ class Element:
             if kind is None:
                 where = f"{path}/{cls.chosen_by}"
                 raise XmlError(
-                    f"{choice!r:.80} is no value of {where}", hint=f"one of {', '.join(plan.variants)} is expected",
+                    f"{choice!r:.80} is no value of {where}",
+                    hint=f"one of {', '.join(plan.variants)} is expected",
                     evidence={"path": where},
                 )
             return kind.load(value, path)  # type: ignore[return-value]
@@ -264,12 +273,19 @@ class Element:
             if part is None:
                 where = f"{path}/{key}"
                 raise XmlError(f"unknown key {where}", hint=nearest(str(key), plan.by_name), evidence={"path": where})
-            values[part.name] = None if each is None and part.default is None and not part.many else part.load(
-                each, f"{path}/{key}"
+            values[part.name] = (
+                None if each is None and part.default is None and not part.many else part.load(each, f"{path}/{key}")
             )
+        if plan.text_part is not None and values[plan.text_part.name] is not None:
+            for part in plan.child_parts:
+                if part.name in value and values[part.name] != plan.fresh()[part.name]:
+                    raise XmlError(
+                        f"{path}/{plan.text_part.name} and {path}/{part.name} exclude each other",
+                        evidence={"path": f"{path}/{part.name}"},
+                    )
         for name in plan.required:
             if values[name] is MISSING:
-                raise XmlError(f"missing required key {path}/{name}", evidence={"path": f"{path}/{name}"})
+                raise XmlError(f"Missing required key {path}/{name}", evidence={"path": f"{path}/{name}"})
         self = cls.__new__(cls)
         self.__dict__ = values
         return self

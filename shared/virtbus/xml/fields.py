@@ -58,6 +58,8 @@ class Declaration:
     """Only a running object has it; a function decides by the value."""
     secret: bool = False
     """Written only on request."""
+    always: bool = False
+    """For an element: where the document lacks it, it is there without content."""
 
 
 def attribute(
@@ -87,9 +89,13 @@ def child(
     assumed: str | None = None,
     live: Live = False,
     secret: bool = False,
+    always: bool = False,
 ) -> Any:
-    """One child element: of an element class; or only text; or, with `attribute`, only that attribute."""
-    return Declaration(Role.CHILD, xml, default, attribute, unit, assumed or unit, live, secret)
+    """One child element: of an element class; or only text; or, with `attribute`, only that attribute.
+
+    With `always` a document that lacks the element has it without content.
+    """
+    return Declaration(Role.CHILD, xml, default, attribute, unit, assumed or unit, live, secret, always)
 
 
 def children(xml: str | None = None, *, attribute: str | None = None, live: Live = False) -> Any:

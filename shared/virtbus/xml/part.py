@@ -6,6 +6,7 @@ deals in strings; a part that is a child deals in nodes.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import TYPE_CHECKING, Any
 
 from lxml import etree
@@ -127,18 +128,16 @@ class ScalarChild(ChildPart, Scalar):
         self.tag = qualified(self.xml)
         self.prefix = self.xml.partition(":")[0] if ":" in self.xml else None
         self.attribute = declared.attribute
-        self.allowed = {name for name, there in ((self.attribute, True), ("unit", self.unit is not None)) if there}
+        self.allowed: set[str] = {"unit"} if self.unit else set()
+        if self.attribute is not None:
+            self.allowed.add(self.attribute)
 
     def read(self, node: etree._Element) -> Any:
-        for name in node.keys():  # noqa: SIM118 (an lxml node iterates its children)
-            if name not in self.allowed:
-                raise refuse(node, f"unknown attribute '{name}' in element '{self.xml}'", attribute=str(name))
-        for kid in node:
-            if isinstance(kid.tag, str):
-                raise refuse(kid, f"unknown element '{kid.tag}' in '{self.xml}'")
+        _refuse_others(node, self.xml, self.allowed)
+        _refuse_children(node, self.xml)
         raw = _whole_text(node) if self.attribute is None else node.get(self.attribute)
         if raw is None:
-            raise refuse(node, f"missing required attribute '{self.attribute}' in element '{self.xml}'")
+            raise refuse(node, f"Missing required attribute '{self.attribute}' in element '{self.xml}'")
         if self.attribute is not None and _whole_text(node).strip():
             raise refuse(node, f"unexpected text in element '{self.xml}'")
         try:
@@ -146,7 +145,9 @@ class ScalarChild(ChildPart, Scalar):
         except ValueError as error:
             what = f"attribute '{self.attribute}' in " if self.attribute else ""
             raise refuse(
-                node, f"invalid value for {what}element '{self.xml}': '{raw:.80}'", attribute=self.attribute,
+                node,
+                f"Invalid value for {what}element '{self.xml}': '{raw:.80}'",
+                attribute=self.attribute,
                 hint=str(error),
             ) from None
 
@@ -161,6 +162,18 @@ class ScalarChild(ChildPart, Scalar):
         out.append(f"{pad}<{self.xml}{unit}>{content}</{self.xml}>" if content else f"{pad}<{self.xml}{unit}/>")
 
 
+def _refuse_others(node: etree._Element, xml: str, allowed: Set[str]) -> None:
+    for name in map(str, node.attrib):
+        if name not in allowed:
+            raise refuse(node, f"unknown attribute '{name}' in element '{xml}'", attribute=name)
+
+
+def _refuse_children(node: etree._Element, xml: str) -> None:
+    for kid in node:
+        if isinstance(kid.tag, str):
+            raise refuse(kid, f"unknown element '{kid.tag}' in '{xml}'")
+
+
 def _whole_text(node: etree._Element) -> str:
     """The text of a node with comments in it left out."""
     if len(node) == 0:
@@ -172,11 +185,8 @@ class FlagPart(ChildPart):
     """An empty child that is there or not."""
 
     def read(self, node: etree._Element) -> bool:
-        for name in node.keys():  # noqa: SIM118 (an lxml node iterates its children)
-            raise refuse(node, f"unknown attribute '{name}' in element '{self.xml}'", attribute=str(name))
-        for kid in node:
-            if isinstance(kid.tag, str):
-                raise refuse(kid, f"unknown element '{kid.tag}' in '{self.xml}'")
+        _refuse_others(node, self.xml, frozenset())
+        _refuse_children(node, self.xml)
         if _whole_text(node).strip():
             raise refuse(node, f"unexpected text in element '{self.xml}'")
         return True
@@ -203,12 +213,13 @@ class ElementPart(ChildPart):
     compound = True
 
     def __init__(self, name: str, declared: Declaration, default: Any, kind: type[Element]) -> None:
-        super().__init__(name, declared, default)
+        super().__init__(name, declared, None if declared.always else default)
         self.kind = kind
+        self.always = declared.always
 
     def read(self, node: etree._Element) -> Any:
         value = self.kind.read(node)
-        if len(node) == 0 and not node.attrib and value.is_blank():
+        if not node.attrib and value.is_blank():
             return MISSING
         return value
 
@@ -276,8 +287,7 @@ class VerbatimPart(ChildPart):
     compound = True
 
     def read(self, node: etree._Element) -> list[str]:
-        for name in node.keys():  # noqa: SIM118 (an lxml node iterates its children)
-            raise refuse(node, f"unknown attribute '{name}' in element '{self.xml}'", attribute=str(name))
+        _refuse_others(node, self.xml, frozenset())
         if _whole_text(node).strip():
             raise refuse(node, f"unexpected text in element '{self.xml}'")
         return [_detached(kid) for kid in node if isinstance(kid.tag, str)]
@@ -331,5 +341,3 @@ def _is_structure(node: etree._Element) -> bool:
         if len(each) and ((each.text or "").strip() or any((kid.tail or "").strip() for kid in each)):
             return False
     return True
-
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from lxml import etree
@@ -47,6 +48,7 @@ class Plan:
         self.required = [part.name for part in parts if part.default is MISSING]
         self.chosen_xml = self.by_name[chosen_by].xml if chosen_by else ""
         self._blank = {part.name: part.default for part in parts}
+        self._always = [(part.name, part.kind) for part in parts if isinstance(part, ElementPart) and part.always]
         self._lists = [part.name for part in parts if part.many or isinstance(part, VerbatimPart)]
 
     def fresh(self) -> dict[str, Any]:
@@ -54,6 +56,8 @@ class Plan:
         values = self._blank.copy()
         for name in self._lists:
             values[name] = []
+        for name, kind in self._always:
+            values[name] = kind()
         return values
 
     def read_children(self, node: etree._Element, values: dict[str, Any], content: str) -> str:
@@ -63,7 +67,7 @@ class Plan:
             tail = kid.tail
             if tail is not None and not tail.isspace():
                 content += tail
-            part = self.children.get(kid.tag)  # type: ignore[call-overload]
+            part = self.children.get(kid.tag)
             if part is None:
                 if not isinstance(kid.tag, str):
                     continue
@@ -87,19 +91,21 @@ class Plan:
             if content and not content.isspace():
                 raise refuse(node, f"unexpected text in element '{node.tag}'")
             return
-        if not content and part.default is None:
+        if part.default is None and (not content or (self.child_parts and content.isspace())):
             return
+        if self.child_parts and any(isinstance(kid.tag, str) for kid in node):
+            raise refuse(node, f"unexpected text in element '{node.tag}' beside its elements")
         try:
             values[part.name] = part.parse(content) if part.unit is None else part.measured(content, node)
         except ValueError as error:
-            raise refuse(node, f"invalid value for element '{node.tag}': '{content:.80}'", hint=str(error)) from None
+            raise refuse(node, f"Invalid value for element '{node.tag}': '{content:.80}'", hint=str(error)) from None
 
     def missing(self, node: etree._Element, name: str) -> XmlError:
         """The error for a required part that the node lacks."""
         part = self.by_name[name]
         if isinstance(part, AttributePart):
-            return refuse(node, f"missing required attribute '{part.xml}' in element '{node.tag}'")
-        return refuse(node, f"missing required element '{part.xml}' in '{node.tag}'")
+            return refuse(node, f"Missing required attribute '{part.xml}' in element '{node.tag}'")
+        return refuse(node, f"Missing required element '{part.xml}' in '{node.tag}'")
 
     def schema(self, doc: str | None, definitions: Definitions) -> dict[str, Any]:
         """JSON Schema of the class."""
@@ -123,8 +129,11 @@ def compile_plan(cls: type[Element]) -> Plan:
     :raise TypeError: a declaration makes no sense; a defect of the class.
     """
     hints = typing.get_type_hints(cls, include_extras=True)
+    taken = vars(cls.__mro__[-2])
     parts = []
     for name, declared in _declarations(cls):
+        if name in taken:
+            raise TypeError(f"{cls.__qualname__}.{name} hides a method of every element")
         part = _part(name, declared, hints[name], f"{cls.__qualname__}.{name}")
         if name == cls.chosen_by and cls.chosen_when is not None and isinstance(part, AttributePart):
             part.default = part.parse(cls.chosen_when)
@@ -139,7 +148,7 @@ def _declarations(cls: type[Element]) -> Iterator[tuple[str, Declaration]]:
     order = [base for base in bases if not base.__dict__.get("comes_last")]
     order += [base for base in bases if base.__dict__.get("comes_last")]
     last: dict[str, type] = {}
-    for base in order if cls.comes_last else bases:
+    for base in bases:
         last |= {name: base for name, value in vars(base).items() if isinstance(value, Declaration)}
     for base in order:
         for name, value in vars(base).items():
@@ -180,10 +189,7 @@ def _child(name: str, declared: Declaration, hint: Any, default: Any, where: str
 
 
 def _retagged(declared: Declaration, tag: str) -> Declaration:
-    return Declaration(
-        declared.role, tag, declared.default, declared.attribute, declared.unit, declared.assumed, declared.live,
-        declared.secret,
-    )
+    return replace(declared, xml=tag)
 
 
 def _named(declared: Declaration, item: ChildPart) -> Declaration:
@@ -209,5 +215,3 @@ def _codec(hint: Any, where: str) -> Codec:
     if codec is None:
         raise TypeError(f"{where}: no way to write a {hint}")
     return codec
-
-

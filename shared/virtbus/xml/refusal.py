@@ -10,13 +10,11 @@ from lxml import etree
 from virtbus.errors import XmlError
 
 
-def refuse(
-    node: etree._Element, problem: str, *, attribute: str | None = None, hint: str | None = None
-) -> XmlError:
+def refuse(node: etree._Element, problem: str, *, attribute: str | None = None, hint: str | None = None) -> XmlError:
     """The error for something at `node` (or at one of its attributes)."""
     path = path_of(node, attribute)
     line = node.sourceline or 1
-    return XmlError(f"{problem}, at {path}, line {line}", hint=hint, evidence={"path": path, "line": line})
+    return XmlError(f"{problem} (at {path}, line {line})", hint=hint, evidence={"path": path, "line": line})
 
 
 def path_of(node: etree._Element, attribute: str | None = None) -> str:

@@ -111,6 +111,7 @@ class Process:
                     (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
                     (os.POSIX_SPAWN_DUP2, 1, 2),
                     *((os.POSIX_SPAWN_DUP2, own, child) for child, own in moved.items()),
+                    *((os.POSIX_SPAWN_CLOSE, stray) for stray in _inheritable() - descriptors.keys()),
                 ],
                 setsid=True,
                 setsigmask=[],
@@ -186,6 +187,16 @@ class Process:
         self._loop.remove_reader(self._pidfd)
         if not self._end.done():
             self._end.set_result(_reap(self._pidfd))
+
+
+def _inheritable() -> set[int]:
+    # What the worker itself inherited, such as a supervisor's pipe, would be held open by the domain for its life.
+    strays: set[int] = set()
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            if os.get_inheritable(int(name)):
+                strays.add(int(name))
+    return strays - {0, 1, 2}
 
 
 def _started(pid: int) -> Identity:

@@ -20,7 +20,6 @@ class LiveDocument:
     @property
     def text(self) -> str:
         """The document."""
-        etree.indent(self._root)
         return etree.tostring(self._root, encoding="unicode") + "\n"
 
     def aliases(self) -> list[str]:
@@ -61,11 +60,15 @@ class LiveDocument:
             raise Refused(Why.NO_DEVICE, f"Device '{alias}' not found")
         return found
 
+    def set_id(self, number: int) -> None:
+        """Set the number of the running domain."""
+        self._root.set("id", str(number))
+
     def set_vcpus(self, count: int) -> None:
         """Set how many virtual CPUs are plugged."""
         vcpu = self._part("vcpu")
         if (vcpu.text or "1").strip() == str(count):
-            vcpu.attrib.pop("current", None)
+            vcpu.attrib.pop("current", "")
         else:
             vcpu.set("current", str(count))
 

@@ -41,9 +41,7 @@ def failures(names: Iterable[str]) -> frozenset[Failure]:
     try:
         return frozenset(Failure(name) for name in names if name)
     except ValueError as error:
-        raise InvalidArgument(
-            f"no such failure: {error.args[0]}", hint=f"there are {', '.join(Failure)}"
-        ) from error
+        raise InvalidArgument(f"no such failure: {error.args[0]}", hint=f"there are {', '.join(Failure)}") from error
 
 
 def named(name: str) -> frozenset[Failure]:

@@ -24,7 +24,8 @@ def figures(machine: Machine, aliases: Iterable[str]) -> dict[str, Any]:
     busy = ran * (20 + crc32(machine.name.encode()) % 400) // 1000
     used = machine.memory * (30 + crc32(machine.uuid.bytes) % 40) // 100
     return {
-        "ran": ran,
+        "state": machine.state,
+        "reason": machine.reason,
         "cpu_time": busy,
         "cpu_user": busy * 3 // 4,
         "cpu_system": busy - busy * 3 // 4,

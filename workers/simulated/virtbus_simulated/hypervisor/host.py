@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from virtbus_simulated.hypervisor.boot import boot
+from virtbus_simulated.hypervisor.document import LiveDocument
 from virtbus_simulated.hypervisor.effects import EffectLog
 from virtbus_simulated.hypervisor.failure import Failure, named
 from virtbus_simulated.hypervisor.history import History
@@ -57,14 +59,15 @@ class SimulatedHost:
         self.name = name
         self.parameters = parameters
         self.boot = boot
-        self.position = 0
-        """Of the last thing that happened to any domain."""
+        self.position = time.time_ns() // 1000
+        """Of the last thing that happened to any domain. It begins at the clock's microseconds, so that positions grow
+        across boots too."""
         self.client: Client | None = None
         self._effects = effects
         self._request: int | None = None
         self._machines: dict[UUID, Machine] = {}
         self._off: OrderedDict[UUID, Machine] = OrderedDict()
-        self._forgotten = 0
+        self._forgotten = self.position
         self._changed: OrderedDict[UUID, int] = OrderedDict()
         self._lives = 0
         for index in range(parameters.domains + 1):
@@ -105,14 +108,16 @@ class SimulatedHost:
         :raises Refused: it is there already, or its name is.
         """
         if start.uuid in self._machines:
-            raise Refused(Why.EXISTS, f"domain {start.name} is already active")
+            raise Refused(Why.WRONG_STATE, f"domain {start.name} is already active")
         if any(other.name == start.name for other in self._machines.values()):
             raise Refused(Why.EXISTS, f"another domain is active under the name {start.name}")
+        document = LiveDocument(start.xml)
         machine = self._off.pop(start.uuid, None) or Machine(self, start.uuid, start.name)
         machine.name, machine.fail = start.name, start.fail | named(start.name)
         self._machines[start.uuid] = machine
         number, incarnation = self._next_life()
-        machine.prepare(number, incarnation, start.tag, start.xml, start.vcpus, start.memory)
+        document.set_id(number)
+        machine.prepare(number, incarnation, start.tag, document.text, start.vcpus, start.memory)
         return boot(machine, paused=start.paused)
 
     # What happens to them.

@@ -37,8 +37,9 @@ class Machine:
     """
 
     __slots__ = (
-        "_ran", "_runs_since", "_seed", "_xml", "awake", "deferred", "fail", "history", "host", "id", "incarnation",
-        "memory", "name", "on_end", "parked", "reason", "state", "tag", "timers", "unplugging", "uuid", "vcpus",
+        "_ran", "_runs_since", "_seed", "_xml", "awake", "born", "deferred", "fail", "history", "host", "id",
+        "incarnation", "memory", "name", "on_end", "parked", "reason", "state", "stopped", "tag", "timers",
+        "unplugging", "uuid", "vcpus",
     )  # fmt: skip
 
     def __init__(self, host: SimulatedHost, uuid: UUID, name: str) -> None:
@@ -48,7 +49,11 @@ class Machine:
         self.id = -1
         self.state = State.OFF
         self.reason = "unknown"
+        self.stopped = "unknown"
+        """How the last life ended."""
         self.incarnation: str | None = None
+        self.born: int | None = None
+        """The position before this life; None if it began with the host."""
         self.tag: str | None = None
         """What the client gave with the start; nothing to the hypervisor."""
         self.fail: frozenset[Failure] = frozenset()
@@ -121,6 +126,7 @@ class Machine:
             "incarnation": self.incarnation,
             "tag": self.tag,
             "seeded": self.seeded,
+            "stopped": self.stopped,
             "unplugging": list(self.unplugging),
             "position": self.history.head,
             "xml": self.xml if self.up else None,
@@ -135,6 +141,7 @@ class Machine:
     def seed(self, number: int, incarnation: str, vcpus: int, memory: int, write: Callable[[], str]) -> None:
         """Run since the host came up: a life without a beginning in the history."""
         self._begin(number, incarnation, None, vcpus, memory)
+        self.born = None
         self._seed = write
         self.state, self.reason = State.RUNNING, "booted"
         self._runs()
@@ -167,6 +174,7 @@ class Machine:
             return self.start_failed("the domain was killed while it started")
         self._need(*UP)
         position = self.happen("stopped", detail=detail)
+        self.stopped = detail
         self._end()
         return position
 
@@ -287,6 +295,7 @@ class Machine:
         self.id, self.incarnation, self.tag = number, incarnation, tag
         self.vcpus, self.memory = vcpus, memory
         self.awake = False
+        self.born = self.host.position
         self._ran = self._runs_since = 0
 
     def _end(self) -> None:

@@ -43,6 +43,9 @@ def _inventory(host: SimulatedHost, arguments: Arguments) -> Answer:
 
 
 def _missed(machine: Machine, since: int | None) -> Answer:
+    """What the client does not know of a domain; of one that is new to it, this whole life."""
+    if since is None:
+        since = machine.born
     if since is None:
         return {"missed": [], "whole": True}
     events, whole = machine.history.since(since)
@@ -89,7 +92,7 @@ def _control(host: SimulatedHost, arguments: Arguments) -> Answer:
     return {}
 
 
-def _moved(host: SimulatedHost, arguments: Arguments) -> Answer:
+def _status(host: SimulatedHost, arguments: Arguments) -> Answer:
     return {"position": host.position, "domains": sum(1 for _ in host.machines())}
 
 
@@ -110,7 +113,7 @@ HOST: dict[str, HostRequest] = {
     "start": _start,
     "kill": _kill,
     "control": _control,
-    "status": _moved,
+    "status": _status,
 }
 """Requests to the host."""
 

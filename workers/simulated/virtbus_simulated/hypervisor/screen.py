@@ -21,9 +21,7 @@ def screen(uuid: UUID, seconds: float) -> bytes:
     rows = [edge, *[line] * (HEIGHT - 2), edge]
     pixels = b"".join(b"\0" + row for row in rows)
     header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, *_EIGHT_BIT_RGB)
-    return (
-        _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(pixels)) + _chunk(b"IEND", b"")
-    )
+    return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(pixels)) + _chunk(b"IEND", b"")
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from functools import partial
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
@@ -55,16 +56,12 @@ class Hypervisor:
         """What a client is told when it opens a host."""
         return {
             "version": VERSION,
+            "pid": os.getpid(),
             "boot": self.boot,
             "machine": str(uuid5(NAMESPACE_URL, f"simulated://{self.machine}/{host.name}")),
             "fqdn": f"{host.name}.simulated.test",
             "position": host.position,
         }
-
-    def left(self, connection: Connection) -> None:
-        """A connection has ended."""
-        for host in self._hosts.values():
-            host.left(connection)
 
 
 class Connection(Lines):
@@ -73,6 +70,7 @@ class Connection(Lines):
     def __init__(self, hypervisor: Hypervisor) -> None:
         super().__init__()
         self._hypervisor = hypervisor
+        self._hosts: set[SimulatedHost] = set()
 
     def received(self, message: dict[str, Any]) -> None:
         """Carry a request out."""
@@ -89,7 +87,8 @@ class Connection(Lines):
 
     def ended(self) -> None:
         """The client is gone; what it asked of a hung monitor goes with it."""
-        self._hypervisor.left(self)
+        for host in self._hosts:
+            host.left(self)
 
     def told(self, host: str, event: dict[str, Any], request: int | None) -> None:
         """Pass an event on."""
@@ -99,6 +98,7 @@ class Connection(Lines):
         if name == "open":
             host = self._hypervisor.open(message["host"], message.get("uri"))
             host.open(self)
+            self._hosts.add(host)
             self._answer(request, self._hypervisor.facts(host))
             return
         host = self._hypervisor.host(message["host"])

@@ -1,0 +1,67 @@
+"""Who may act on a host: its record names the owning session, changed by compare-and-set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from virtbus.bus.bucket import Bucket, Stale, Stored
+from virtbus.bus.sessions import Sessions
+from virtbus.errors import HostTaken
+from virtbus.records import HostRecord, Owner
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """A host taken: its record as it was written, and the epoch that record writes carry."""
+
+    record: HostRecord
+    revision: int
+    epoch: int
+    previous: HostRecord | None
+    """The record before, which knows the boot last served."""
+
+
+async def take(
+    hosts: Bucket[HostRecord],
+    sessions: Sessions,
+    wanted: HostRecord,
+    session: str,
+    *,
+    fenced: bool,
+    force: bool = False,
+) -> Ownership | None:
+    """Take a host, if nobody else may act on it.
+
+    :param wanted: the host's record as this worker would write it.
+    :param fenced: this process holds the lock of the host's machine, so a predecessor there cannot act any more.
+    :param force: take the name over from another machine.
+    :returns: None while another living session owns it: try again later.
+    :raises HostTaken: the name belongs to another machine, on which the same disks would run twice.
+    """
+    stored = await hosts.get(wanted.name)
+    if stored is not None:
+        _refuse_other_machine(stored, wanted, force)
+        owner = stored.record.owner
+        if owner is not None and owner.session != session and not fenced and await sessions.alive(owner.session):
+            return None
+    previous = None if stored is None else stored.record
+    epoch = 1 if previous is None or previous.owner is None else previous.owner.epoch + 1
+    record = wanted.model_copy(update={"owner": Owner(session=session, epoch=epoch)})
+    if previous is not None:
+        record = record.model_copy(update={"boot": previous.boot, **(previous.model_extra or {})})
+    try:
+        revision = await hosts.update(wanted.name, record, 0 if stored is None else stored.revision)
+    except Stale:
+        return None
+    return Ownership(record, revision, epoch, previous)
+
+
+def _refuse_other_machine(stored: Stored[HostRecord], wanted: HostRecord, force: bool) -> None:
+    machine = stored.record.machine
+    if machine and machine != wanted.machine and not force:
+        raise HostTaken(
+            f"the name belongs to another machine ({machine}; this one is {wanted.machine})",
+            host=wanted.name,
+            hint="give this host another name; or, if the other machine is gone for good, start with --take-over-host",
+            evidence={"machine": machine, "this": wanted.machine},
+        )

@@ -1,0 +1,133 @@
+"""The domain: libvirt's XML of a virtual machine or container as a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from uuid import UUID
+
+from virtbus.domain.boot import Os
+from virtbus.domain.clock import Clock
+from virtbus.domain.cpu import Cpu
+from virtbus.domain.devices import Devices
+from virtbus.domain.features import Features
+from virtbus.domain.labels import read_labels, write_labels
+from virtbus.domain.memory import CurrentMemory, MaxMemory, Memory, MemoryBacking
+from virtbus.domain.power import LifecycleAction, LockFailureAction, PerfEvent, PowerManagement
+from virtbus.domain.qemu import QemuCapabilities, QemuCommandline, QemuDeprecation, QemuOverride
+from virtbus.domain.security import KeyWrap, LaunchSecurity, SecurityLabel
+from virtbus.domain.sysinfo import Sysinfo
+from virtbus.domain.tuning import (
+    BlkioTune,
+    CpuTune,
+    DefaultIothread,
+    IdMap,
+    IothreadIds,
+    MemTune,
+    NumaTune,
+    Resource,
+    ThrottleGroups,
+    Vcpu,
+    Vcpus,
+)
+from virtbus.xml import Element, Form, UInt, attribute, child, children, verbatim
+
+
+class DomainType(StrEnum):
+    """Which hypervisor runs the domain."""
+
+    QEMU = "qemu"
+    KQEMU = "kqemu"
+    KVM = "kvm"
+    XEN = "xen"
+    LXC = "lxc"
+    UML = "uml"
+    OPENVZ = "openvz"
+    TEST = "test"
+    VMWARE = "vmware"
+    HYPERV = "hyperv"
+    VBOX = "vbox"
+    PHYP = "phyp"
+    PARALLELS = "parallels"
+    BHYVE = "bhyve"
+    VZ = "vz"
+    HVF = "hvf"
+    XENPVH = "xenpvh"
+
+
+class Perf(Element, tag="perf"):
+    """Which of the kernel's counters are kept for the domain."""
+
+    events: list[PerfEvent] = children()
+
+
+class Domain(Element, tag="domain"):
+    """A virtual machine or container."""
+
+    type: DomainType = attribute()
+    id: UInt | None = attribute(live=True)
+    name: str = child()
+    uuid: UUID | None = child()
+    genid: str | None = child()
+    hwuuid: UUID | None = child()
+    title: str | None = child()
+    description: str | None = child()
+    metadata: list[str] = verbatim()
+    max_memory: MaxMemory | None = child()
+    memory: Memory | None = child()
+    current_memory: CurrentMemory | None = child()
+    blkiotune: BlkioTune | None = child()
+    memtune: MemTune | None = child()
+    memory_backing: MemoryBacking | None = child()
+    vcpu: Vcpu | None = child()
+    vcpus: Vcpus | None = child()
+    iothreads: UInt | None = child()
+    iothread_ids: IothreadIds | None = child()
+    default_iothread: DefaultIothread | None = child()
+    throttle_groups: ThrottleGroups | None = child()
+    cputune: CpuTune | None = child()
+    numatune: NumaTune | None = child()
+    resource: Resource | None = child()
+    sysinfo: list[Sysinfo] = children()
+    bootloader: str | None = child()
+    bootloader_args: str | None = child()
+    os: Os | None = child()
+    idmap: IdMap | None = child()
+    features: Features | None = child()
+    cpu: Cpu | None = child()
+    clock: Clock | None = child()
+    on_poweroff: LifecycleAction | None = child()
+    on_reboot: LifecycleAction | None = child()
+    on_crash: LifecycleAction | None = child()
+    on_lockfailure: LockFailureAction | None = child()
+    pm: PowerManagement | None = child()
+    perf: Perf | None = child()
+    devices: Devices = child(always=True)
+    seclabels: list[SecurityLabel] = children()
+    keywrap: KeyWrap | None = child()
+    launch_security: LaunchSecurity | None = child()
+    qemu_commandline: QemuCommandline | None = child()
+    qemu_capabilities: QemuCapabilities | None = child()
+    qemu_override: QemuOverride | None = child()
+    qemu_deprecation: QemuDeprecation | None = child()
+
+    def format(self, form: Form = Form.INACTIVE, secure: bool = False) -> str:
+        """The domain's XML in libvirt's layout.
+
+        :param form: INACTIVE is the definition; LIVE has the id, generated aliases and what else only a running
+            domain has.
+        :param secure: whether passwords are written.
+        """
+        return super().format(form, secure)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The domain's labels, from its metadata."""
+        return read_labels(self.metadata)
+
+    def set_labels(self, labels: Mapping[str, str]) -> None:
+        """Replace the domain's labels.
+
+        :raise InvalidArgument: a name is empty or has characters that XML does not allow.
+        """
+        self.metadata = write_labels(self.metadata, labels)

@@ -1,0 +1,1 @@
+"""Single-machine mode: `virtbus up` runs a bus, a gateway and workers on this machine, and keeps them running."""

@@ -1,0 +1,40 @@
+"""A real QEMU for the tests, started without a kernel unless a test boots the guest."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from virtbus_qemu.event import QmpEvent
+from virtbus_qemu.folder import DomainFolder
+from virtbus_qemu.journal import Journal
+from virtbus_qemu.monitor import Monitor
+from virtbus_qemu.process import Process
+
+EMULATOR = shutil.which("qemu-system-x86_64")
+
+LIMIT = 10.0
+"""Seconds that anything may take here."""
+
+MONITOR = ("-chardev", "socket,id=charmonitor,fd=3,server=on,wait=off", "-mon", "chardev=charmonitor,mode=control")
+
+
+@dataclass
+class Machine:
+    """A QEMU under test."""
+
+    folder: DomainFolder
+    process: Process
+    monitor: Monitor
+    journal: Journal
+    events: list[QmpEvent]
+    """What came over the socket."""
+
+    @property
+    def event_names(self) -> list[str]:
+        """The names of what came over the socket."""
+        return [event.name for event in self.events]
+
+
+Launch = Callable[..., Awaitable[Machine]]

@@ -1,0 +1,101 @@
+"""The controllers that libvirt adds to a definition: those the machine has built in, and those its devices need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from virtbus.domain.address import DriveAddress, VirtioSerialAddress
+from virtbus.domain.chardev import Channel, ChannelTargetType, ConsoleTargetType
+from virtbus.domain.controller import Controller, ControllerType, IdeModel, Master, PciModel, ScsiModel, UsbModel
+from virtbus.domain.disk import DiskBus
+from virtbus.domain.domain import Domain
+from virtbus.domain.lookup import insert
+from virtbus_qemu.chipset import Chipset, chipset_of
+
+#: The companions of an ICH9 EHCI controller: model and the first port each serves.
+COMPANIONS = {UsbModel.ICH9_UHCI1: 0, UsbModel.ICH9_UHCI2: 2, UsbModel.ICH9_UHCI3: 4}
+
+
+def add_controllers(domain: Domain) -> None:
+    """Number the controllers, and add what is missing but for PCI bridges and ports (`pci.assign`)."""
+    chipset = chipset_of(domain)
+    devices = domain.devices
+    for controller in devices.controllers:
+        if controller.index is None:
+            controller.index = _free_index(devices.controllers, controller.type)
+        _fill(controller)
+    root = PciModel.PCIE_ROOT if chipset.express else PciModel.PCI_ROOT
+    _need(domain, ControllerType.PCI, 0, root)
+    if not _of_type(devices.controllers, ControllerType.USB):
+        _add_usb(domain, chipset)
+    if chipset.express:
+        _need(domain, ControllerType.SATA, 0)
+    for kind, index in sorted({need for check in _NEEDS for need in check(domain)}):
+        _need(domain, kind, index)
+
+
+def _fill(controller: Controller) -> None:
+    if controller.type is ControllerType.USB and controller.model is None:
+        controller.model = UsbModel.PIIX3_UHCI
+    elif controller.type is ControllerType.SCSI and controller.model in (None, ScsiModel.AUTO):
+        controller.model = ScsiModel.LSILOGIC
+    elif controller.type is ControllerType.IDE and controller.model is None:
+        controller.model = None if controller.index else IdeModel.PIIX3
+
+
+def _add_usb(domain: Domain, chipset: Chipset) -> None:
+    if not chipset.express:
+        _need(domain, ControllerType.USB, 0, UsbModel.PIIX3_UHCI)
+        return
+    insert(domain, Controller(type=ControllerType.USB, index=0, model=UsbModel.ICH9_EHCI1))
+    for model, port in COMPANIONS.items():
+        companion = Controller(type=ControllerType.USB, index=0, model=model, master=Master(start_port=port))
+        insert(domain, companion)
+
+
+def _need(domain: Domain, kind: ControllerType, index: int, model: str | None = None) -> None:
+    if not any(each.index == index for each in _of_type(domain.devices.controllers, kind)):
+        controller = Controller(type=kind, index=index, model=model)
+        if model is None:
+            _fill(controller)
+        insert(domain, controller)
+
+
+def _of_type(controllers: Iterable[Controller], kind: ControllerType) -> list[Controller]:
+    return [each for each in controllers if each.type is kind]
+
+
+def _free_index(controllers: Iterable[Controller], kind: ControllerType) -> int:
+    used = {each.index for each in _of_type(controllers, kind)}
+    return next(number for number in range(len(used) + 1) if number not in used)
+
+
+_CONTROLLER_OF_BUS = {
+    DiskBus.IDE: ControllerType.IDE,
+    DiskBus.SATA: ControllerType.SATA,
+    DiskBus.SCSI: ControllerType.SCSI,
+    DiskBus.FDC: ControllerType.FDC,
+}
+
+
+def _disk_needs(domain: Domain) -> Iterable[tuple[ControllerType, int]]:
+    for disk in domain.devices.disks:
+        kind = _CONTROLLER_OF_BUS.get(disk.target.bus) if disk.target.bus else None
+        if kind is not None:
+            last = disk.address.controller if isinstance(disk.address, DriveAddress) else 0
+            yield from ((kind, index) for index in range(last + 1))
+
+
+def _serial_needs(domain: Domain) -> Iterable[tuple[ControllerType, int]]:
+    devices = domain.devices
+    ports: list[Channel | object] = [
+        each for each in devices.channels if each.target and each.target.type is ChannelTargetType.VIRTIO
+    ]
+    ports += [each for each in devices.consoles if each.target and each.target.type is ConsoleTargetType.VIRTIO]
+    for port in ports:
+        address = getattr(port, "address", None)
+        yield ControllerType.VIRTIO_SERIAL, address.controller if isinstance(address, VirtioSerialAddress) else 0
+
+
+_NEEDS: tuple[Callable[[Domain], Iterable[tuple[ControllerType, int]]], ...] = (_disk_needs, _serial_needs)
+"""What tells which controllers devices sit on, by type and index."""
