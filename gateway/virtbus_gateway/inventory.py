@@ -203,8 +203,10 @@ class Inventory:
         if query.cursor is not None:
             host, uuid = unpack_cursor(query.cursor, str, str)
             after = (str(host), str(uuid))
-        fits = _filter(query, visible)
-        found = list(islice(filter(fits, self._candidates(query, after)), query.limit + 1))
+        fitting = self._candidates(query, after)
+        for test in _tests(query, visible):
+            fitting = filter(test, fitting)
+        found = list(islice(fitting, query.limit + 1))
         more = len(found) > query.limit
         page = found[: query.limit]
         return Page(page, pack_cursor(page[-1].host, page[-1].uuid) if more else None, self.revision)
@@ -230,8 +232,8 @@ def _is_glob(name: str) -> bool:
     return any(character in name for character in "*?[")
 
 
-def _filter(query: ListDomains, visible: Visible) -> Callable[[Listed], bool]:
-    """One test made of those that the query asks for; what a caller may see is asked once for each host and project."""
+def _tests(query: ListDomains, visible: Visible) -> list[Callable[[Listed], bool]]:
+    """What the query asks for; last, what the caller may see, which is asked once for each host and project."""
     seen: dict[tuple[str, str], bool] = {}
 
     def allowed(domain: Listed) -> bool:
@@ -241,7 +243,7 @@ def _filter(query: ListDomains, visible: Visible) -> Callable[[Listed], bool]:
             known = seen[place] = visible(*place)
         return known
 
-    tests: list[Callable[[Listed], bool]] = [allowed]
+    tests: list[Callable[[Listed], bool]] = []
     if query.host is not None:
         tests.append(lambda domain: domain.host == query.host)
     if query.state is not None:
@@ -252,7 +254,7 @@ def _filter(query: ListDomains, visible: Visible) -> Callable[[Listed], bool]:
         matches = compile_pattern(translate(query.domain_name)).match
         tests.append(lambda domain: matches(domain.name) is not None)
     tests.extend(_label_test(label) for label in query.label)
-    return lambda domain: all(test(domain) for test in tests)
+    return [*tests, allowed]
 
 
 def _label_test(label: str) -> Callable[[Listed], bool]:

@@ -59,16 +59,15 @@ async def serve(
     :raises Unavailable: the bus cannot be reached, or its record not be read.
     :raises OSError: the address cannot be listened on.
     """
-    listener = _listen(settings)
-    bus = await Bus.connect(settings.bus, role="gateway", name=settings.name)
-    try:
-        gateway = Gateway(settings, bus)
-        server = Server(_config(settings, gateway))
-        with contextlib.nullcontext(stop) if stop is not None else _stop_signals() as stopped:
-            await _serve(gateway, server, listener, started, stopped)
-    finally:
-        listener.close()
-        await bus.close()
+    with contextlib.closing(_listen(settings)) as listener:
+        bus = await Bus.connect(settings.bus, role="gateway", name=settings.name)
+        try:
+            gateway = Gateway(settings, bus)
+            server = Server(_config(settings, gateway))
+            with contextlib.nullcontext(stop) if stop is not None else _stop_signals() as stopped:
+                await _serve(gateway, server, listener, started, stopped)
+        finally:
+            await bus.close()
 
 
 async def _serve(

@@ -96,7 +96,8 @@ class Work(Protocol):
 
     @property
     def begun(self) -> Mapping[str, Any] | None:
-        """What earlier attempts gave to `before_effect`; None if nothing irreversible can have happened yet."""
+        """What earlier attempts gave to `before_effect` (and `run`, the incarnation they found); None if nothing
+        irreversible can have happened before this attempt."""
 
     @property
     def cancelled(self) -> Signal:

@@ -45,9 +45,11 @@ class Started(Observation):
 
 @dataclass(frozen=True, kw_only=True)
 class Stopped(Observation):
-    """A domain is gone from the hypervisor. `detail` is that of libvirt's stopped event, and the shutoff reason."""
+    """A domain is gone from the hypervisor. `detail` is that of libvirt's stopped event; `reason` that of the state
+    shutoff, where it is another word."""
 
     detail: str = "shutdown"
+    reason: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,10 @@ import pytest
 import pytest_asyncio
 
 from tests.client.gateway import TOKEN, FakeGateway
+from tests.gateway.conftest import scene
 from virtbus.client import Client
+
+__all__ = ["client", "gateway", "scene"]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.client.gateway import BUSY, HELD, LOST_AFTER, LOST_BEFORE, PNG, TOKEN, FakeGateway
-from virtbus.client import Client, StillRunning, Unreachable
+from virtbus.client import Client, Job, StillRunning, Unreachable
 from virtbus.errors import (
     Ambiguous,
     Cancelled,
@@ -28,6 +28,7 @@ from virtbus.operations.console import SendKeys, TakeScreenshot
 from virtbus.operations.device import AttachDevice, DetachDevice, ListDevices, UpdateDevice
 from virtbus.operations.domain import (
     DefineDomain,
+    DomainStatus,
     GetDomain,
     GetDomainXml,
     SetAutostart,
@@ -88,6 +89,28 @@ async def test_waiting_survives_a_gateway_that_breaks(gateway: FakeGateway, clie
     )
     assert (await job.wait()).uuid == uuid
     assert not gateway.faults
+
+
+async def test_waiting_for_a_job_outlasts_the_clients_patience(gateway: FakeGateway) -> None:
+    gateway.outcomes["domain.start"] = HELD
+    async with Client(gateway.url, TOKEN, patience=0.01) as client:
+        job = await client.submit(StartDomain(host="alpha", domain=gateway.add_domain("web1")))
+        await job.cancel()
+        gateway.faults.extend([BUSY, LOST_BEFORE, BUSY])
+        with pytest.raises(Cancelled):
+            await Job(client, job.record.model_copy(update={"state": JobState.RUNNING}), DomainStatus).wait()
+
+
+async def test_what_may_have_been_accepted_can_be_asked_again(gateway: FakeGateway) -> None:
+    start = StartDomain(host="alpha", domain=gateway.add_domain("web1"))
+    async with Client(gateway.url, TOKEN, patience=0.01) as client:
+        gateway.faults.append(LOST_AFTER)
+        gateway.faults.extend([LOST_BEFORE] * 20)
+        with pytest.raises(Unreachable) as caught:
+            await client.run(start)
+        gateway.faults.clear()
+        await client.run(start, idempotency_key=caught.value.evidence["idempotency_key"])
+    assert len(gateway.performed) == 1
 
 
 async def test_a_failed_job_raises_its_typed_error(gateway: FakeGateway, client: Client) -> None:

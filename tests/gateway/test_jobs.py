@@ -214,7 +214,7 @@ async def test_cancel_is_written_to_the_record_and_told_to_the_worker(scene: Sce
         return {}
 
     async with asyncio.TaskGroup() as group:
-        service = await scene.bus.queries.serve(HOST, {"job.cancel": hear}, lambda work: group.create_task(work))  # type: ignore[arg-type, func-returns-value]
+        service = await scene.bus.queries.serve(HOST, {"job.cancel": hear}, lambda work: group.create_task(work))
         client = scene.client()
         job = (await client.post(start_of(domain.uuid))).json()["id"]
         answer = await client.post(f"/v1/jobs/{job}/cancel")

@@ -119,7 +119,8 @@ async def test_a_query_is_answered_by_the_worker(scene: Scene) -> None:
         return {"content": b"\x89PNG\r\n"}
 
     async with asyncio.TaskGroup() as group:
-        service = await scene.bus.queries.serve(HOST, {"domain.screenshot": shoot}, lambda work: group.create_task(work))  # type: ignore[arg-type, func-returns-value]
+        answers = {"domain.screenshot": shoot}
+        service = await scene.bus.queries.serve(HOST, answers, lambda work: group.create_task(work))
         answer = await scene.client().get(f"/v1/domains/{domain.uuid}/screenshot", params={"screen": "1"})
         await service.stop()
     assert answer.headers["content-type"] == "image/png"

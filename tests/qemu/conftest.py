@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from uuid import uuid4
@@ -14,7 +14,7 @@ import pytest
 from tests.qemu.machines import EMULATOR, LIMIT, MONITOR, Launch, Machine
 from virtbus_qemu import journal
 from virtbus_qemu.event import QmpEvent
-from virtbus_qemu.folder import HostFolder
+from virtbus_qemu.folder import DomainFolder, HostFolder
 from virtbus_qemu.journal import Journal
 from virtbus_qemu.monitor import Monitor
 from virtbus_qemu.process import Process
@@ -39,14 +39,22 @@ async def launch(emulator: Path, host: HostFolder) -> AsyncIterator[Launch]:
     """Starts a machine with some more arguments; all are killed afterwards."""
     async with AsyncExitStack() as stack:
 
-        async def start(*arguments: str) -> Machine:
-            folder = host.domain(uuid4())
+        async def start(
+            *arguments: str,
+            argv: Sequence[str] | None = None,
+            folder: DomainFolder | None = None,
+            environment: Mapping[str, str] | None = None,
+        ) -> Machine:
+            folder = folder or host.domain(uuid4())
             folder.create()
             source = journal.prepare(folder.journal)
-            argv = [str(emulator), "-S", "-nodefaults", "-display", "none", *arguments, *MONITOR]
-            argv += journal.arguments(folder.journal)
+            if argv is None:
+                argv = [str(emulator), "-S", "-nodefaults", "-display", "none", *arguments, *MONITOR]
+                argv += journal.arguments(folder.journal)
             with folder.listen() as listener:
-                process = Process.spawn(argv, log=folder.log, descriptors={0: source, 3: listener.fileno()})
+                process = Process.spawn(
+                    argv, log=folder.log, descriptors={0: source, 3: listener.fileno()}, environment=environment
+                )
             os.close(source)
             stack.callback(process.close)
             stack.push_async_callback(process.kill, timeout=LIMIT)

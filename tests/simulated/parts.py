@@ -9,26 +9,25 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
+from virtbus.domain import Domain
+from virtbus.driver import HostSettings, Known, Target
+from virtbus.errors import Cancelled, Expired
+from virtbus.observations import Observation, Observed, Started
+from virtbus.state import DomainState
 from virtbus_simulated.client import Client
 from virtbus_simulated.driver import SimulatedDriver
 
-from virtbus.domain import Domain
-from virtbus.driver import HostSettings, Known, Target
-from virtbus.errors import Expired
-from virtbus.observations import Observation, Observed, Started
-from virtbus.state import DomainState
-
 TEST_UUID = UUID("6695eb01-f6a4-8304-79aa-97f2502e193f")
-URI = "simulated:///default?unplug_ms=5&shutdown_ms=5&reboot_ms=5&slow_ms=300"
+URI = "simulated:///default?unplug_ms=5&shutdown_ms=5&reboot_ms=5&slow_ms=600"
 SECONDS = 10.0
 
 Seen = TypeVar("Seen", bound=Observation)
+Outcome = TypeVar("Outcome")
 
 XML = """<domain type='test'>
   <name>{name}</name>
@@ -64,24 +63,31 @@ class Process:
     """A hypervisor in a process of its own."""
 
     def __init__(self, folder: Path, uri: str = URI) -> None:
+        self.host = "h1"
+        """The host that the test at hand uses."""
         self.socket = folder / "h.sock"
         self.log = folder / "effects.jsonl"
-        ready = folder / "ready.json"
-        ready.unlink(missing_ok=True)
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "virtbus_simulated", "--socket", str(self.socket), "--uri", uri,
-             "--log", str(self.log), "--ready-file", str(ready)],
-        )  # fmt: skip
-        until(ready.exists)
-        self.ready = json.loads(ready.read_text())
+        self._ready = folder / "ready.json"
+        self._command = [
+            sys.executable, "-m", "virtbus_simulated", "--socket", str(self.socket), "--uri", uri,
+            "--log", str(self.log), "--ready-file", str(self._ready),
+        ]  # fmt: skip
+        self.boot()
+
+    def boot(self) -> None:
+        """Start the process; a second time it is the next boot of its hosts."""
+        self._ready.unlink(missing_ok=True)
+        self._child = subprocess.Popen(self._command)
+        until(self._ready.exists)
+        self.ready = json.loads(self._ready.read_text())
         self.pid = self._child.pid
 
     def effects(self, domain: UUID | None = None) -> list[tuple[str, str]]:
-        """Effect and subject of each line of the log."""
+        """Effect and subject of each line of the log that is of the host (and of the domain)."""
         return [
             (line["effect"], line["subject"])
             for line in self.lines()
-            if domain is None or line["domain"] == str(domain)
+            if line["host"] == self.host and (domain is None or line["domain"] == str(domain))
         ]
 
     def lines(self) -> list[dict[str, Any]]:
@@ -95,19 +101,17 @@ class Process:
             self._child.terminate()
         return self._child.wait(SECONDS)
 
-    async def client(self, host: str = "h1", *, uri: str | None = None) -> Client:
-        """A connection that has opened the host."""
-        client = await Client.connect(self.socket, host, timeout=SECONDS)
-        await client.ask("open", timeout=SECONDS, uri=uri)
-        return client
-
-    async def control(self, domain: UUID | None, host: str = "h1", **what: Any) -> None:
-        """Choose failures, or let a guest do something, over a connection of its own."""
-        client = await Client.connect(self.socket, host, timeout=SECONDS)
+    async def ask(self, request: str, **arguments: Any) -> dict[str, Any]:
+        """Ask over a connection of its own, which does not open the host."""
+        client = await Client.connect(self.socket, self.host, timeout=SECONDS)
         try:
-            await client.ask("control", timeout=SECONDS, domain=None if domain is None else str(domain), **what)
+            return await client.ask(request, timeout=SECONDS, **arguments)
         finally:
             await client.close()
+
+    async def control(self, domain: UUID | None, **what: Any) -> None:
+        """Choose failures, or let a guest do something."""
+        await self.ask("control", domain=None if domain is None else str(domain), **what)
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -118,30 +122,51 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-@dataclass
 class Attempt:
-    """One attempt at a job, as the runtime would make it."""
+    """One attempt at a job, as the runtime makes it."""
 
-    job: str = field(default_factory=lambda: str(uuid4()))
-    attempt: int = 1
-    begun: Mapping[str, Any] | None = None
-    seconds: float = SECONDS
-    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
-    marks: list[dict[str, Any]] = field(default_factory=list)
-    deadline: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.deadline = time.monotonic() + self.seconds
+    def __init__(
+        self,
+        *,
+        job: str | None = None,
+        attempt: int = 1,
+        begun: Mapping[str, Any] | None = None,
+        seconds: float = SECONDS,
+    ) -> None:
+        self.job = job or str(uuid4())
+        self.attempt = attempt
+        self.begun = begun
+        self.cancelled = asyncio.Event()
+        self.marks: list[dict[str, Any]] = []
+        self._seconds = seconds
+        self._deadline = time.monotonic() + seconds
 
     def remaining(self) -> float:
-        return max(0.0, self.deadline - time.monotonic())
+        return max(0.0, self._deadline - time.monotonic())
 
-    async def before_effect(self, **mark: Any) -> None:
+    def _check(self) -> None:
+        if self.cancelled.is_set():
+            raise Cancelled("it was asked for")
         if not self.remaining():
             raise Expired("the job's time is over")
+
+    async def before_effect(self, **mark: Any) -> None:
+        self._check()
         self.marks.append(mark)
-        if self.begun is None:
-            self.begun = json.loads(json.dumps(mark))
+
+    async def until(self, awaited: Coroutine[Any, Any, Outcome]) -> Outcome:
+        task = asyncio.ensure_future(awaited)
+        signal = asyncio.ensure_future(self.cancelled.wait())
+        try:
+            await asyncio.wait({task, signal}, timeout=self.remaining(), return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            self._check()
+            raise Expired("the job's time is over")
+        finally:
+            task.cancel()
+            signal.cancel()
+            await asyncio.gather(task, signal, return_exceptions=True)
 
     async def progress(
         self, phase: str, done: int | None = None, total: int | None = None, unit: str | None = None
@@ -150,7 +175,10 @@ class Attempt:
 
     def again(self) -> Attempt:
         """The next attempt, with what this one noted."""
-        return Attempt(job=self.job, attempt=self.attempt + 1, begun=self.begun, seconds=self.seconds)
+        begun: dict[str, Any] = {"run": None} | dict(self.begun or {})
+        for mark in self.marks:
+            begun |= json.loads(json.dumps(mark))
+        return Attempt(job=self.job, attempt=self.attempt + 1, begun=begun, seconds=self._seconds)
 
 
 class Worker:
@@ -158,7 +186,6 @@ class Worker:
 
     def __init__(self, settings: HostSettings, known: Mapping[UUID, Known]) -> None:
         self.seen: list[Observation] = []
-        self._news = asyncio.Condition()
         self.driver = SimulatedDriver(settings, self._observe)
         self._known = known
         self.inventory: list[Observed] = []
@@ -193,7 +220,7 @@ class Worker:
                 if type(one).__name__ == "Stopped":
                     live = None
         state = DomainState.SHUTOFF if live is None else DomainState.RUNNING
-        return Target(host="h1", uuid=uuid, name=name, state=state, live=live)
+        return Target(host=self.driver.settings.name, uuid=uuid, name=name, state=state, live=live)
 
     async def boot(self, name: str = "vm", *, paused: bool = False) -> Target:
         """Start a new domain."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.simulated.conftest import Connect
 from tests.simulated.parts import DISK, Attempt, Process, Worker
 from virtbus.domain import Disk, Interface, find, parse_device
 from virtbus.driver import Target
@@ -120,7 +121,8 @@ async def test_a_stop_drops_what_the_guest_was_asked(worker: Worker, hypervisor:
     assert hypervisor.effects(target.uuid)[-1] == ("stopped", "")
 
 
-async def test_a_paused_guest_lets_go_when_it_is_resumed(worker: Worker, hypervisor: Process) -> None:
+async def test_a_paused_guest_lets_go_when_it_is_resumed(connect: Connect, hypervisor: Process) -> None:
+    worker = await connect("simulated:///default?unplug_ms=0")
     target, alias = await attach(worker, await worker.boot())
     await worker.driver.suspend(target, Attempt())
     await worker.driver.detach(target, alias, Attempt())

@@ -3,12 +3,15 @@
 import time
 
 import pytest
+
 from virtbus.errors import TooLarge, XmlError
 from virtbus.xml import LIMIT, parse_document
 
-BILLION = '<!DOCTYPE x [<!ENTITY a "ha">' + "".join(
-    f'<!ENTITY {chr(98 + i)} "{f"&{chr(97 + i)};" * 10}">' for i in range(9)
-) + "]><domain>&j;</domain>"
+BILLION = (
+    '<!DOCTYPE x [<!ENTITY a "ha">'
+    + "".join(f'<!ENTITY {chr(98 + i)} "{f"&{chr(97 + i)};" * 10}">' for i in range(9))
+    + "]><domain>&j;</domain>"
+)
 QUADRATIC = f'<!DOCTYPE x [<!ENTITY a "{"A" * 100_000}">]><domain>{"&a;" * 10_000}</domain>'
 EXTERNAL = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/hostname">]><domain>&a;</domain>'
 PARAMETER = '<!DOCTYPE x [<!ENTITY % p SYSTEM "http://127.0.0.1:9/x"> %p;]><domain/>'
@@ -83,8 +86,8 @@ def test_the_encoding_of_a_string_is_its_own_and_that_of_bytes_is_declared(docum
 
 
 def test_a_doctype_in_a_comment_or_in_text_is_none() -> None:
-    root = parse_document("<a><!-- <!DOCTYPE x> --><![CDATA[<!DOCTYPE x>]]></a>")
-    assert "".join(root.itertext()).strip() == "<!DOCTYPE x>" or root[0].tail == "<!DOCTYPE x>"
+    assert parse_document("<a><!-- <!DOCTYPE x> --></a>").tag == "a"
+    assert parse_document("<a><![CDATA[<!DOCTYPE x>]]></a>").text == "<!DOCTYPE x>"
 
 
 def test_nesting_up_to_the_limit_is_read() -> None:

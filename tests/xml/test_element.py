@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+
 from virtbus.errors import XmlError
 from virtbus.xml import Element, Form, attribute, child, children
 
@@ -63,7 +64,8 @@ def test_another_layout_means_the_same() -> None:
       bit-mask="255" power="off" serial="11111111222243338444555566667777" secretWord="hush"
       ><place kind="shelf" row="10"/><?pi x?><name>Tom &#38; <![CDATA["Co"]]></name><weight>1025</weight>
       <extra><x:other xmlns:x="urn:example:other"><x:deep k="v">text</x:deep></x:other></extra>
-      <t:argument value="-x"/><rows> 3,0-2,5-7,^5,^6</rows><loud></loud><tag>a</tag><owner name="it's me"/><age years="3"/>
+      <t:argument value="-x"/><rows> 3,0-2,5-7,^5,^6</rows><loud></loud><tag>a</tag><owner name="it's me"/>
+      <age years="3"/>
       <wheel radius="5"><!-- round --></wheel><tag></tag><label name="toy0"/><mixed>/dev/<!-- -->zero</mixed>
       <blank/><note><note author="x"/></note></toy>"""
     toy = Toy.parse(shuffled)
@@ -218,7 +220,7 @@ def test_classes_differ_even_with_equal_values() -> None:
 
 def test_the_constructor_knows_its_fields() -> None:
     with pytest.raises(TypeError, match="color"):
-        Toy(color=Colour.RED, name="a")  # type: ignore[call-arg]
+        Toy(color=Colour.RED, name="a")
     with pytest.raises(TypeError, match="colour"):
         Toy(name="a")
 
@@ -245,7 +247,7 @@ def test_line_breaks_survive_in_attributes() -> None:
 
 def test_a_declaration_that_hides_a_method_is_a_defect() -> None:
     class Bad(Element, tag="bad"):
-        format: str = attribute()  # type: ignore[assignment]
+        format: str = attribute()
 
     with pytest.raises(TypeError, match="hides"):
         Bad.plan()

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from virtbus.errors import VirtbusError
+
+from virtbus.errors import TooLarge, XmlError
 from virtbus.xml import parse_document
 
 from .vocabulary import Argument, Blank, Colour, Drawer, Mixed, Note, Shelf, Toy, Wheel
 
 # What XML 1.0 can carry. A carriage return comes back too, since it is written as a reference.
-TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=[*map(chr, range(9)), "\x0b", "\x0c",
-                                                                            *map(chr, range(14, 32)), "\ufffe", "\uffff"]), max_size=20)
+TEXT = st.text(
+    st.characters(
+        exclude_categories=["Cs"],
+        exclude_characters=[*map(chr, range(9)), "\x0b", "\x0c", *map(chr, range(14, 32)), "\ufffe", "\uffff"],
+    ),
+    max_size=20,
+)
 NOTES = st.recursive(
     st.builds(Note, author=st.none() | TEXT),
     lambda inner: st.builds(Note, author=st.none() | TEXT, note=inner),
     max_leaves=5,
 )
-ROWS = st.sets(st.integers(0, 40), min_size=1).map(lambda rows: Toy.parse(
-    f"<toy colour='red'><name/><rows>{','.join(map(str, rows))}</rows></toy>").rows)
+ROWS = st.sets(st.integers(0, 40), min_size=1).map(
+    lambda rows: Toy.parse(f"<toy colour='red'><name/><rows>{','.join(map(str, rows))}</rows></toy>").rows
+)
 TOYS = st.builds(
     Toy,
     colour=st.sampled_from(Colour),
@@ -73,7 +81,5 @@ def test_a_copy_equals_and_shares_nothing(toy: Toy) -> None:
 @SLOW
 @given(st.text(max_size=200) | st.binary(max_size=200))
 def test_any_input_is_read_or_refused_by_an_error_of_ours(document: str | bytes) -> None:
-    try:
-        parse_document(document)
-    except VirtbusError as error:
-        assert error.status in (400, 413)
+    with contextlib.suppress(XmlError, TooLarge):
+        assert parse_document(document).tag

@@ -14,7 +14,6 @@ from virtbus.records import Event, JobRecord
 from virtbus_gateway.http.arguments import (
     HAS_BODY,
     JSON_MEDIA,
-    RESERVED,
     field_names,
     lists_of,
     method_and_path,
@@ -22,7 +21,7 @@ from virtbus_gateway.http.arguments import (
 )
 from virtbus_gateway.http.preferences import MAX_TIMEOUT, MAX_WAIT
 from virtbus_gateway.http.problems import MEDIA, Problem
-from virtbus_gateway.http.routes import OF_A_HOST, SHORTHAND
+from virtbus_gateway.http.routes import HIDDEN, OF_A_HOST, SHORTHAND
 from virtbus_gateway.http.sse import EventFilter
 
 REFERENCE = "#/components/schemas/{model}"
@@ -91,6 +90,8 @@ def document() -> Schema:
         for (model, _), schema in references.items()
         if "$ref" in schema
     }
+    for hidden in HIDDEN:
+        schemas[names["JobRecord"]]["properties"].pop(hidden)
     paths: Schema = {}
     for operation in OPERATIONS.values():
         method, path = method_and_path(operation)
@@ -121,9 +122,7 @@ def document() -> Schema:
 
 def _models() -> Iterable[type[BaseModel]]:
     yield from (Problem, JobRecord, Event)
-    for operation in OPERATIONS.values():
-        if operation.kind in (Kind.QUERY, Kind.RECORD):
-            yield operation.result
+    yield from (operation.result for operation in OPERATIONS.values())
 
 
 def _operation(operation: type[Operation[Any]], path: str, names: Schema, schemas: Schema, called: str) -> Schema:
@@ -152,7 +151,7 @@ def _operation(operation: type[Operation[Any]], path: str, names: Schema, schema
         for name in sorted(in_query)
     ]
     if operation.kind in (Kind.JOB, Kind.QUERY):
-        parameters += [{"$ref": "#/components/parameters/Timeout"}] if RESERVED else []
+        parameters.append({"$ref": "#/components/parameters/Timeout"})
     if operation.kind in (Kind.JOB, Kind.GATEWAY):
         parameters.append({"$ref": "#/components/parameters/Prefer"})
     if operation.kind is Kind.JOB:
@@ -205,12 +204,11 @@ def _body(operation: type[Operation[Any]], fields: Schema, required: list[str]) 
 def _responses(operation: type[Operation[Any]], names: Schema) -> Schema:
     default = {"default": {"$ref": "#/components/responses/Problem"}}
     if operation.kind in (Kind.JOB, Kind.GATEWAY):
-        job = {JSON_MEDIA: {"schema": {"$ref": REFERENCE.format(model=names["JobRecord"])}}}
+        job = {JSON_MEDIA: {"schema": _job_schema(operation, names)}}
         where = {"Location": {"description": "The job.", "schema": {"type": "string"}}}
-        result = operation.result.__name__
         return {
-            "200": {"description": f"The job has ended; its `result` is a {result}, or it has an `error`.",
-                    "headers": where, "content": job},
+            "200": {"description": "The job has ended: it has a `result` or an `error`.", "headers": where,
+                    "content": job},
             "202": {"description": "The job is accepted.", "headers": where, "content": job},
             **default,
         }  # fmt: skip
@@ -218,6 +216,15 @@ def _responses(operation: type[Operation[Any]], names: Schema) -> Schema:
     if operation.media is not None:
         shown = {"schema": {"type": "string", "contentMediaType": operation.media}}
     return {"200": {"description": "As asked.", "content": {operation.media or JSON_MEDIA: shown}}, **default}
+
+
+def _job_schema(operation: type[Operation[Any]], names: Schema) -> Schema:
+    """A job's record with the result that the operation leaves."""
+    record = {"$ref": REFERENCE.format(model=names["JobRecord"])}
+    if operation.kind is Kind.GATEWAY:
+        return record
+    result = {"$ref": REFERENCE.format(model=names[operation.result.__name__])}
+    return {"allOf": [record, {"properties": {"result": {"anyOf": [result, {"type": "null"}]}}}]}
 
 
 def _problem(names: Schema) -> Schema:

@@ -31,6 +31,8 @@ from virtbus_gateway.metrics import SSE_CLIENTS, SSE_CUT_OFF, SSE_EVENTS
 PERMISSION = "event:read"
 LAST_WORDS = 1.0
 """Seconds given to the last comment to a client that is cut off."""
+CANCEL_AGAIN = 0.05
+"""Seconds after which a task that has not ended is cancelled again."""
 RETRY = 1000
 """Milliseconds after which a client is told to come back."""
 
@@ -93,7 +95,7 @@ class EventStream(Response):
     def __init__(
         self, gateway: Gateway, principal: Principal, wanted: EventFilter, cursor: str, greeting: bytes
     ) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Connection": "close"})
         del self.headers["content-length"]
         self._gateway = gateway
         self._principal = principal
@@ -122,9 +124,12 @@ class EventStream(Response):
                 group.create_task(_gone(receive), name="events-client"),
                 group.create_task(self._closing(), name="events-closing"),
             ]
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                task.cancel()
+            _, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            while left:
+                # Again and again: Python 3.11's wait_for loses a cancellation that comes together with its result.
+                for task in left:
+                    task.cancel()
+                _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN)
 
     async def _read(self) -> None:
         wanted = self._wanted

@@ -17,7 +17,7 @@ from virtbus.client.job import GRACE, HOLD, STEP, Job, OnProgress, OtherResult
 from virtbus.client.reference import find_domain
 from virtbus.client.request import Request, request_of
 from virtbus.client.transport import Transport
-from virtbus.errors import InternalError, InvalidArgument
+from virtbus.errors import InternalError, InvalidArgument, Unavailable
 from virtbus.eventkinds import EventKind
 from virtbus.operations import OPERATIONS, Kind, Operation
 from virtbus.operations.domain import DomainSummary, ListDomains
@@ -98,8 +98,8 @@ class Client:
         Connections that break and answers of 503 are tried again under the same Idempotency-Key.
 
         :param hold: seconds that the gateway may keep the answer back, in case the job ends meanwhile.
-        :raises Unreachable: no answer; whether it was accepted is not known, but the same key asks safely again
-            (`evidence["idempotency_key"]`).
+        :raises Unavailable: no answer, or none but 503; whether it was accepted may not be known, but the same key
+            asks safely again (`evidence["idempotency_key"]`).
         :raises VirtbusError: it was refused.
         """
         if operation.kind is not Kind.JOB:
@@ -111,9 +111,12 @@ class Client:
             headers["Prefer"] = f"wait={hold:g}"
         query = {} if timeout is None else {"timeout": f"{timeout:g}"}
         deadline = time.monotonic() + limit + GRACE
-        record = await self.fetch(
-            JobRecord, request_of(operation).having(query=query, headers=headers), deadline=deadline, wait=hold
-        )
+        request = request_of(operation).having(query=query, headers=headers)
+        try:
+            record = await self.fetch(JobRecord, request, deadline=deadline, wait=hold)
+        except Unavailable as error:
+            error.evidence.setdefault("idempotency_key", headers["Idempotency-Key"])
+            raise
         return Job(self, record, cast(type[ResultT], operation.result), deadline=deadline)
 
     async def read(
@@ -127,7 +130,7 @@ class Client:
         """Ask for what needs no job.
 
         :param timeout: seconds for everything; None: the operation's own.
-        :param deadline: the same on `time.monotonic`.
+        :param deadline: the same on `time.monotonic`; it holds whatever the client's patience is.
         :param wait: seconds that the gateway may take for one answer.
         """
         limit = operation.timeout if timeout is None else timeout
@@ -139,7 +142,9 @@ class Client:
             wait = limit if operation.kind is Kind.QUERY else 0.0
         result = cast(type[ResultT], operation.result)
         end = deadline if deadline is not None else time.monotonic() + limit
-        return await self.fetch(result, request, deadline=end, wait=wait, media=operation.media)
+        return await self.fetch(
+            result, request, deadline=end, wait=wait, media=operation.media, persistent=deadline is not None
+        )
 
     async def fetch(
         self,
@@ -149,13 +154,17 @@ class Client:
         deadline: float | None = None,
         wait: float = 0.0,
         media: str | None = None,
+        persistent: bool = False,
     ) -> ResultT:
         """The model in the answer to a request; with `media`, its `content` is the whole answer.
+
+        :param deadline: on `time.monotonic`; None: a minute from now.
+        :param persistent: try again until the deadline, whatever the client's patience is.
 
         :raises InternalError: the answer is not what this version knows.
         """
         end = time.monotonic() + 60.0 if deadline is None else deadline
-        answer = await self._transport.send(request, deadline=end, wait=wait)
+        answer = await self._transport.send(request, deadline=end, wait=wait, persistent=persistent)
         try:
             found = _content(model, answer) if media else model.model_validate_json(answer.content)
         except ValidationError as error:

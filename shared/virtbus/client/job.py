@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from virtbus.errors import Cancelled, Expired, InternalError, VirtbusError
+from virtbus.errors import Cancelled, Expired, InternalError, Unavailable, VirtbusError
 from virtbus.operations.job import CancelJob, GetJob
 from virtbus.records import JobRecord, JobState
 
@@ -84,7 +84,11 @@ class Job(Generic[ResultT]):
     async def refresh(self, wait: float = 0.0, *, deadline: float | None = None) -> JobRecord:
         """The job's record as it is now, or once it has ended, at most `wait` seconds from now."""
         question = GetJob(job=self.id, wait=round(wait, 3)) if wait else GetJob(job=self.id)
-        self.record = await self._client.read(question, deadline=deadline, wait=wait)
+        try:
+            self.record = await self._client.read(question, deadline=deadline, wait=wait)
+        except Unavailable as error:
+            error.evidence.setdefault("job", self.id)
+            raise
         return self.record
 
     async def cancel(self) -> JobRecord:

@@ -89,22 +89,28 @@ class Transport:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def send(self, request: Request, *, deadline: float, wait: float = 0.0) -> httpx.Response:
+    async def send(
+        self, request: Request, *, deadline: float, wait: float = 0.0, persistent: bool = False
+    ) -> httpx.Response:
         """The answer to a request, after as many attempts as it takes.
 
         :param deadline: on `time.monotonic`.
         :param wait: seconds that the gateway was asked to hold the answer back.
+        :param persistent: go on until the deadline, whatever the client's patience is.
         :raises Unreachable: no attempt got an answer.
         :raises VirtbusError: what the gateway answered.
         """
-        if self.patience is not None:
-            deadline = min(deadline, time.monotonic() + wait + self.patience)
         backoff = Backoff()
+        patience = None if persistent else self.patience
         while True:
             try:
                 return await self._attempt(request, min(wait + ANSWER, max(deadline - time.monotonic(), 0.1)))
             except Unavailable:
-                if time.monotonic() >= deadline:
+                now = time.monotonic()
+                if patience is not None:
+                    # It counts from the first failure: how long an answer takes is another matter.
+                    deadline, patience = min(deadline, now + patience), None
+                if now >= deadline:
                     raise
             await backoff.pause(deadline)
 

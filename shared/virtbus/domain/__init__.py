@@ -25,7 +25,7 @@ from virtbus.domain.address import (
     VirtioSerialAddress,
 )
 from virtbus.domain.chardev import Channel, CharDevice, CharSource, CharType, Console, Parallel, Serial
-from virtbus.domain.checks import check
+from virtbus.domain.checks import check, places, problems_of
 from virtbus.domain.controller import Controller, ControllerType
 from virtbus.domain.defaults import complete, complete_device, pair_console
 from virtbus.domain.device import Device
@@ -35,14 +35,20 @@ from virtbus.domain.domain import Domain, DomainType
 from virtbus.domain.filesystem import Filesystem
 from virtbus.domain.graphics import Graphics, GraphicsType
 from virtbus.domain.hostdev import Hostdev, HostdevType
+from virtbus.domain.hub import Hub
 from virtbus.domain.input import Input, InputBus, InputType
 from virtbus.domain.interface import Interface, InterfaceType
+from virtbus.domain.iommu import Iommu
 from virtbus.domain.lookup import described, disk_number, find, insert, remove, replace, resolve
 from virtbus.domain.memballoon import Memballoon, MemballoonModel
-from virtbus.domain.memorydevice import MemoryDevice, MemoryModel, Nvram, Shmem
-from virtbus.domain.redirdev import Redirdev, Smartcard
+from virtbus.domain.memorydevice import MemoryDevice, MemoryModel
+from virtbus.domain.nvram import Nvram
+from virtbus.domain.pstore import Pstore
+from virtbus.domain.redirdev import Redirdev
 from virtbus.domain.rng import Rng
-from virtbus.domain.smalldevice import Crypto, Hub, Iommu, Pstore, Vsock
+from virtbus.domain.shmem import Shmem
+from virtbus.domain.smalldevice import Crypto, Vsock
+from virtbus.domain.smartcard import Smartcard
 from virtbus.domain.sound import Audio, Sound
 from virtbus.domain.storage import BackingStore, ImageFormat, StorageSource, StorageType
 from virtbus.domain.tpm import Tpm
@@ -126,6 +132,8 @@ __all__ = [
     "insert",
     "pair_console",
     "parse_device",
+    "places",
+    "problems_of",
     "remove",
     "replace",
     "resolve",

@@ -240,10 +240,12 @@ def _check_aliases(domain: Domain) -> Problems:
     named = [
         (device.alias, f"{path}/alias/@name")
         for path, device in places(domain)
-        if device.alias is not None and not _is_serial_console(domain, device)
+        if device.alias is not None
+        and device.alias.startswith(USER_ALIAS)
+        and not _is_serial_console(domain, device)
     ]
     for alias, path in named:
-        if alias.startswith(USER_ALIAS) and (not _ALIAS.fullmatch(alias) or alias == USER_ALIAS):
+        if not _ALIAS.fullmatch(alias) or alias == USER_ALIAS:
             yield _detail(f"'{alias}' cannot be an alias", path, "letters, digits, _ and - may follow ua-")
     pairs: Iterator[tuple[Hashable, str]] = iter(named)
     for alias, first, again in _twice(pairs):
@@ -312,7 +314,7 @@ _CHAR_NEEDS: dict[CharType, tuple[tuple[str, ...], str]] = {
 
 def _check_chardevs(domain: Domain) -> Problems:
     for path, device in places(domain):
-        if not isinstance(device, CharDevice):
+        if not isinstance(device, CharDevice) or _is_serial_console(domain, device):
             continue
         names, message = _CHAR_NEEDS.get(device.type, ((), ""))
         for name in names:

@@ -287,7 +287,9 @@ def _fill_graphics(domain: Domain, graphics: Graphics) -> None:
         first.address = graphics.listen
     if first.type is ListenType.SOCKET and first.socket is None:
         first.socket = graphics.socket
-    graphics.listen = first.address if first.type is ListenType.ADDRESS else None
+    if first.type is not ListenType.ADDRESS or graphics.listen is None:
+        # One that differs from the element's stays, for the check to refuse.
+        graphics.listen = first.address
     if graphics.type is GraphicsType.VNC:
         graphics.socket = first.socket if first.type is ListenType.SOCKET else None
     if first.type in (ListenType.ADDRESS, ListenType.NETWORK) and graphics.autoport is None:

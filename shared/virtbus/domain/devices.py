@@ -11,13 +11,20 @@ from virtbus.domain.disk import Disk
 from virtbus.domain.filesystem import Filesystem
 from virtbus.domain.graphics import Graphics
 from virtbus.domain.hostdev import Hostdev, RedirFilter
+from virtbus.domain.hub import Hub
 from virtbus.domain.input import Input
 from virtbus.domain.interface import Interface
+from virtbus.domain.iommu import Iommu
+from virtbus.domain.lease import Lease
 from virtbus.domain.memballoon import Memballoon
-from virtbus.domain.memorydevice import MemoryDevice, Nvram, Shmem
-from virtbus.domain.redirdev import Redirdev, Smartcard
+from virtbus.domain.memorydevice import MemoryDevice
+from virtbus.domain.nvram import Nvram
+from virtbus.domain.pstore import Pstore
+from virtbus.domain.redirdev import Redirdev
 from virtbus.domain.rng import Rng
-from virtbus.domain.smalldevice import Crypto, Hub, Iommu, Lease, Pstore, Vsock
+from virtbus.domain.shmem import Shmem
+from virtbus.domain.smalldevice import Crypto, Vsock
+from virtbus.domain.smartcard import Smartcard
 from virtbus.domain.sound import Audio, Sound
 from virtbus.domain.tpm import Tpm
 from virtbus.domain.video import Video

@@ -17,9 +17,10 @@ from virtbus.domain.graphics import Graphics
 from virtbus.domain.hostdev import Hostdev
 from virtbus.domain.input import Input
 from virtbus.domain.interface import Interface
-from virtbus.domain.memorydevice import MemoryDevice, Shmem
+from virtbus.domain.memorydevice import MemoryDevice
 from virtbus.domain.redirdev import Redirdev
 from virtbus.domain.rng import Rng
+from virtbus.domain.shmem import Shmem
 from virtbus.domain.watchdog import Watchdog
 from virtbus.errors import Ambiguous, Conflict, NoDevice
 from virtbus.xml import Element

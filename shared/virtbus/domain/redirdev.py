@@ -1,4 +1,4 @@
-"""USB devices that a client's machine lends to the guest, and smartcard readers."""
+"""USB devices that a client's machine lends to the guest."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from virtbus.domain.address import Address
 from virtbus.domain.chardev import CharDevice, CharLog, CharProtocol, CharSource, CharType
-from virtbus.domain.device import AcpiIndex, Device, DeviceBoot, generated
+from virtbus.domain.device import AcpiIndex, DeviceBoot, generated
 from virtbus.xml import attribute, child, children
 
 
@@ -28,23 +28,3 @@ class Redirdev(CharDevice, tag="redirdev"):
     alias: str | None = child(attribute="name", live=generated)
     acpi: AcpiIndex | None = child()
     address: Address | None = child()
-
-
-class SmartcardMode(StrEnum):
-    """Whose smartcards the guest sees."""
-
-    HOST = "host"
-    HOST_CERTIFICATES = "host-certificates"
-    PASSTHROUGH = "passthrough"
-
-
-class Smartcard(Device, tag="smartcard"):
-    """A smartcard reader."""
-
-    mode: SmartcardMode = attribute()
-    type: CharType | None = attribute()
-    certificates: list[str] = children("certificate")
-    database: str | None = child()
-    sources: list[CharSource] = children("source")
-    protocol: CharProtocol | None = child(attribute="type")
-    log: CharLog | None = child()

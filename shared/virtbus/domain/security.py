@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from virtbus.xml import Element, Hex4, Hex8, OnOff, UInt, attribute, child, children
+from virtbus.xml import Element, Hex4, Hex8, Mode, OnOff, UInt, attribute, child, children
 
 
 class SecurityLabelType(StrEnum):
@@ -24,6 +24,14 @@ class SecurityLabel(Element, tag="seclabel", empty=True):
     label: str | None = child()
     image_label: str | None = child("imagelabel", live=True)
     base_label: str | None = child("baselabel")
+
+    def shown(self, mode: Mode) -> SecurityLabel:
+        """A dynamic label is chosen anew at each start, so it is not part of the definition."""
+        if mode.live or self.type is not SecurityLabelType.DYNAMIC or self.label is None:
+            return self
+        twin = self.copy()
+        twin.label = None
+        return twin
 
 
 class DeviceSecurityLabel(Element, tag="seclabel", empty=True):

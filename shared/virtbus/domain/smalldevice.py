@@ -1,4 +1,4 @@
-"""Devices with hardly any settings: hub, vsock, iommu, crypto, pstore; and leases, which are no devices."""
+"""Sockets between guest and host, and devices that encrypt for the guest."""
 
 from __future__ import annotations
 
@@ -6,19 +6,7 @@ from enum import StrEnum
 
 from virtbus.domain.address import Address
 from virtbus.domain.device import AcpiIndex, Device, VirtioDriver, VirtioOptions, generated
-from virtbus.xml import Element, OnOff, UInt, ULong, attribute, child
-
-
-class HubType(StrEnum):
-    """Which bus a hub widens."""
-
-    USB = "usb"
-
-
-class Hub(Device, tag="hub"):
-    """A USB hub."""
-
-    type: HubType = attribute()
+from virtbus.xml import Element, UInt, attribute, child
 
 
 class VsockModel(StrEnum):
@@ -47,32 +35,6 @@ class Vsock(Device, tag="vsock"):
     driver: VirtioDriver | None = child()
 
 
-class IommuModel(StrEnum):
-    """Which IOMMU the guest sees."""
-
-    INTEL = "intel"
-    SMMUV3 = "smmuv3"
-    VIRTIO = "virtio"
-
-
-class IommuDriver(Element, tag="driver"):
-    """What an IOMMU offers."""
-
-    intremap: OnOff | None = attribute()
-    caching_mode: OnOff | None = attribute()
-    eim: OnOff | None = attribute()
-    iotlb: OnOff | None = attribute()
-    aw_bits: UInt | None = attribute()
-    dma_translation: OnOff | None = attribute()
-
-
-class Iommu(Device, tag="iommu"):
-    """An IOMMU."""
-
-    model: IommuModel = attribute()
-    driver: IommuDriver | None = child()
-
-
 class CryptoBackend(Element, tag="backend"):
     """Who does a crypto device's work."""
 
@@ -91,26 +53,3 @@ class Crypto(Device, tag="crypto"):
     type: str = attribute()
     backend: CryptoBackend = child()
     driver: CryptoDriver | None = child()
-
-
-class Pstore(Device, tag="pstore"):
-    """Where a crashing guest leaves its last words; `size` is in KiB."""
-
-    backend: str = attribute()
-    path: str | None = child()
-    size: int | None = child(unit="KiB")
-
-
-class LeaseTarget(Element, tag="target"):
-    """The file that keeps a lease."""
-
-    path: str = attribute()
-    offset: ULong | None = attribute()
-
-
-class Lease(Element, tag="lease"):
-    """A lease that a lock manager takes while the domain runs."""
-
-    lockspace: str | None = child()
-    key: str = child()
-    target: LeaseTarget = child()

@@ -85,10 +85,9 @@ class Executor:
         )
 
     async def _carry_out(self, desk: Desk, lane: Lane, work: JobWork) -> None:
-        declared = OPERATIONS.get(work.record.operation)
-        overtaking = declared is not None and declared.overtakes
-        if not overtaking:
+        if lane.running is None:
             lane.running = work
+        work.run = desk.record.incarnation
         try:
             work.check()
             outcome = await self._handle(desk, lane, work)

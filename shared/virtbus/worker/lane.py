@@ -26,7 +26,7 @@ class Lane:
         self._queue: deque[Delivery] = deque()
         self._draining = False
         self.running: JobWork | None = None
-        """The ordered job at work; one that overtakes is not counted."""
+        """The job at work; one that overtakes it is not counted."""
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -65,6 +65,6 @@ class Lane:
         self._draining = False
 
     async def _overtake(self, delivery: Delivery) -> None:
-        running = self.running
         await self._run(self, delivery)
-        self.running = running if running is not None and not running.record.state.ended else self.running
+        if self.running is not None and self.running.record.state.ended:
+            self.running = None

@@ -66,7 +66,7 @@ def _stopped(record: DomainRecord, told: seen.Stopped) -> Change | None:
         return None
     fields = {
         "state": DomainState.SHUTOFF,
-        "reason": told.detail,
+        "reason": told.reason or told.detail,
         "incarnation": None,
         "id": None,
         "position": 0,

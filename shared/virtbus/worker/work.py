@@ -42,6 +42,9 @@ class JobWork:
         self._reason: VirtbusError | None = None
         self._writing = asyncio.Lock()
         self.begun: dict[str, Any] | None = None if record.begun is None else dict(record.begun)
+        """What earlier attempts noted; this attempt's own marks are in the record."""
+        self.run: str | None = None
+        """The domain's incarnation when this attempt began; it is part of every mark."""
         self.attempt = record.attempts + 1
         if record.cancel_requested:
             self.give_up(Cancelled(f"cancelled by {record.cancel_requested}"))
@@ -80,10 +83,9 @@ class JobWork:
     async def before_effect(self, **mark: Any) -> None:
         """See virtbus.driver.Work."""
         self.check()
-        begun = {**(self.begun or {}), **mark}
-        if self.begun is None or begun != self.begun:
+        begun = {"run": self.run, **(self.record.begun or {}), **mark}
+        if begun != self.record.begun:
             await self._write(state=JobState.RUNNING, begun=begun, attempts=self.attempt)
-            self.begun = begun
             self.check()
 
     async def progress(
@@ -158,6 +160,8 @@ class JobWork:
         key = job_key(self.record.host, self.record.id)
         async with self._writing:
             while not self.record.state.ended:
+                # Only the host's owner may say how a job stands: a process that was frozen past its session may not.
+                self._check()
                 wanted = self.record.model_copy(update=fields)
                 try:
                     self._revision = await self._bus.jobs.update(key, wanted, self._revision)

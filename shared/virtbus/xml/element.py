@@ -105,7 +105,7 @@ class Element:
         """The element that a node describes, whatever its tag is."""
         plan = cls.plan()
         if plan.variants:
-            return cls._variant(node).read(node)  # type: ignore[return-value]
+            return cast("Self", cls._variant(node).read(node))
         values = plan.fresh()
         for name, raw in cast("list[tuple[str, str]]", node.items()):
             attribute = plan.attributes.get(name)
@@ -233,7 +233,7 @@ class Element:
         result: dict[str, Any] = {}
         for part in plan.parts:
             value = values[part.name]
-            if value is None or (value is False and part.default is False) or (part.many and not value):
+            if value is None or value == [] or (value is False and part.default is False):
                 continue
             if part.guarded and part.hidden(value, mode):
                 continue
@@ -266,7 +266,7 @@ class Element:
                     hint=f"one of {', '.join(plan.variants)} is expected",
                     evidence={"path": where},
                 )
-            return kind.load(value, path)  # type: ignore[return-value]
+            return cast("Self", kind.load(value, path))
         values = plan.fresh()
         for key, each in value.items():
             part = plan.by_name.get(key)
@@ -328,8 +328,6 @@ class Element:
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.__dict__ == other.__dict__
-
-    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         blank = self.plan().fresh()

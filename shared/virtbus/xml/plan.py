@@ -34,8 +34,12 @@ if TYPE_CHECKING:
 class Plan:
     """How one class is read and written."""
 
-    def __init__(self, parts: list[Part], variants: dict[str, type[Element]], chosen_by: str | None) -> None:
+    def __init__(
+        self, parts: list[Part], variants: dict[str, type[Element]], chosen_by: str | None, chosen_when: str | None
+    ) -> None:
         self.parts = parts
+        self.chosen_by = chosen_by
+        self.chosen_when = chosen_when
         self.variants = variants
         self.by_name = {part.name: part for part in parts}
         self.attribute_parts = [part for part in parts if isinstance(part, AttributePart)]
@@ -118,8 +122,12 @@ class Plan:
             "properties": {part.name: part.schema(definitions) for part in self.parts},
             "additionalProperties": False,
         }
-        if self.required:
-            result["required"] = list(self.required)
+        required = list(self.required)
+        if self.chosen_by is not None and self.chosen_when is not None:
+            result["properties"][self.chosen_by] = {"const": self.chosen_when}
+            required.append(self.chosen_by)
+        if required:
+            result["required"] = required
         return result
 
 
@@ -139,7 +147,7 @@ def compile_plan(cls: type[Element]) -> Plan:
             part.default = part.parse(cls.chosen_when)
         parts.append(part)
     variants = cls.variants if cls.chosen_by and cls.chosen_when is None else {}
-    return Plan(parts, variants, cls.chosen_by)
+    return Plan(parts, variants, cls.chosen_by, cls.chosen_when)
 
 
 def _declarations(cls: type[Element]) -> Iterator[tuple[str, Declaration]]:

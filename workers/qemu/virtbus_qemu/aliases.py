@@ -17,7 +17,7 @@ from virtbus.domain.domain import Domain
 from virtbus.domain.input import Input
 from virtbus.domain.interface import Interface
 from virtbus.domain.lookup import disk_number
-from virtbus.domain.memballoon import Memballoon
+from virtbus.domain.memballoon import Memballoon, MemballoonModel
 from virtbus.domain.memorydevice import MemoryDevice, MemoryModel
 from virtbus.domain.rng import Rng
 from virtbus.domain.smalldevice import Vsock
@@ -52,6 +52,8 @@ def assign(domain: Domain) -> None:
 
 def alias_for(domain: Domain, device: Device) -> str | None:
     """The alias of a device that is, or will be, in the live domain; None for kinds that have none."""
+    if isinstance(device, Memballoon) and device.model is MemballoonModel.NONE:
+        return None
     special = _SPECIAL.get(type(device))
     if special is not None:
         return special(domain, device)

@@ -16,20 +16,20 @@ from virtbus_qemu.chipset import Chipset, chipset_of
 COMPANIONS = {UsbModel.ICH9_UHCI1: 0, UsbModel.ICH9_UHCI2: 2, UsbModel.ICH9_UHCI3: 4}
 
 
-def add_controllers(domain: Domain) -> None:
-    """Number the controllers, and add what is missing but for PCI bridges and ports (`pci.assign`)."""
+def add_defaults(domain: Domain) -> None:
+    """Add the controllers that every machine of the kind has; it comes before controllers are numbered."""
     chipset = chipset_of(domain)
-    devices = domain.devices
-    for controller in devices.controllers:
-        if controller.index is None:
-            controller.index = _free_index(devices.controllers, controller.type)
-        _fill(controller)
-    root = PciModel.PCIE_ROOT if chipset.express else PciModel.PCI_ROOT
-    _need(domain, ControllerType.PCI, 0, root)
-    if not _of_type(devices.controllers, ControllerType.USB):
+    if not _of_type(domain.devices.controllers, ControllerType.USB):
         _add_usb(domain, chipset)
     if chipset.express:
         _need(domain, ControllerType.SATA, 0)
+    _need(domain, ControllerType.PCI, 0, PciModel.PCIE_ROOT if chipset.express else PciModel.PCI_ROOT)
+
+
+def add_needed(domain: Domain) -> None:
+    """Add the controllers that devices sit on, but for PCI bridges and ports (`pci.assign`); fill in models."""
+    for controller in domain.devices.controllers:
+        _fill(controller)
     for kind, index in sorted({need for check in _NEEDS for need in check(domain)}):
         _need(domain, kind, index)
 
@@ -54,20 +54,18 @@ def _add_usb(domain: Domain, chipset: Chipset) -> None:
 
 
 def _need(domain: Domain, kind: ControllerType, index: int, model: str | None = None) -> None:
-    if not any(each.index == index for each in _of_type(domain.devices.controllers, kind)):
-        controller = Controller(type=kind, index=index, model=model)
-        if model is None:
-            _fill(controller)
-        insert(domain, controller)
+    for each in _of_type(domain.devices.controllers, kind):
+        # One that has no number yet becomes the first; a PCI bridge never does.
+        if each.index == index or (each.index is None and index == 0 and kind is not ControllerType.PCI):
+            return
+    controller = Controller(type=kind, index=index, model=model)
+    if model is None:
+        _fill(controller)
+    insert(domain, controller)
 
 
 def _of_type(controllers: Iterable[Controller], kind: ControllerType) -> list[Controller]:
     return [each for each in controllers if each.type is kind]
-
-
-def _free_index(controllers: Iterable[Controller], kind: ControllerType) -> int:
-    used = {each.index for each in _of_type(controllers, kind)}
-    return next(number for number in range(len(used) + 1) if number not in used)
 
 
 _CONTROLLER_OF_BUS = {

@@ -143,11 +143,10 @@ class Bus:
 def assign(domain: Domain, *, spare_ports: int) -> None:
     """Give every PCI device of a definition its place; bridges and ports are added as needed.
 
-    :param spare_ports: how many free root ports a q35 domain shall have that had no root port before.
+    :param spare_ports: how many root ports shall stay free on q35 when a device was given its place.
     :raise XmlDetail: two devices want the same place, or there is none left.
     """
     chipset = chipset_of(domain)
-    had_ports = any(each.model == PciModel.PCIE_ROOT_PORT for each in pci_controllers(domain))
     _place_fixed(domain, chipset)
     _bridge_numbers(domain)
     waiting = [
@@ -155,7 +154,7 @@ def assign(domain: Domain, *, spare_ports: int) -> None:
     ]
     for device in waiting:
         place_device(domain, device, grow=True)
-    if chipset.express and not had_ports:
+    if chipset.express and waiting:
         while Bus(domain).count_free_ports() < spare_ports:
             _add_controller(domain, PciModel.PCIE_ROOT_PORT)
     _mark_multifunction(domain)
@@ -172,8 +171,10 @@ def place_device(domain: Domain, device: Device, *, grow: bool) -> None:
     bus = Bus(domain)
     place = bus.free_for(wish)
     if place is None and grow and chipset.express and wish in (Wish.EXPRESS, Wish.CONVENTIONAL):
-        bridge = PciModel.PCIE_ROOT_PORT if wish is Wish.EXPRESS else PciModel.PCIE_TO_PCI_BRIDGE
-        _add_controller(domain, bridge)
+        if bus.free_for(Wish.EXPRESS) is None:
+            _add_controller(domain, PciModel.PCIE_ROOT_PORT)
+        if wish is Wish.CONVENTIONAL:
+            _add_controller(domain, PciModel.PCIE_TO_PCI_BRIDGE)
         place = Bus(domain).free_for(wish)
     if place is None:
         raise XmlDetail(
@@ -265,10 +266,18 @@ def _wish_of_controller(controller: Controller, chipset: Chipset) -> Wish:
     return Wish.EXPRESS if kind is ControllerType.VIRTIO_SERIAL else Wish.NONE
 
 
+def fixed_place(controller: Controller, chipset: Chipset) -> Place | None:
+    """Where a controller sits that the machine has built in; None for others."""
+    if controller.index != 0:
+        return None
+    known = _FIXED.get((chipset, controller.type, controller.model))
+    return known or _FIXED.get((chipset, controller.type, None))
+
+
 def _place_fixed(domain: Domain, chipset: Chipset) -> None:
     for controller in domain.devices.controllers:
-        place = _FIXED.get((chipset, controller.type, controller.model)) or _FIXED.get((chipset, controller.type, None))
-        if place is not None and controller.index == 0 and needs_place(controller) and Bus(domain).is_free(place):
+        place = fixed_place(controller, chipset)
+        if place is not None and needs_place(controller) and Bus(domain).is_free(place):
             controller.address = _address(place)
     video = domain.devices.videos[0] if domain.devices.videos else None
     if video is not None and needs_place(video) and wants(video, chipset) is not Wish.NONE:

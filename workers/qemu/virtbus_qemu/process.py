@@ -90,12 +90,20 @@ class Process:
         self._loop.add_reader(pidfd, self._note_end)
 
     @classmethod
-    def spawn(cls, arguments: Sequence[str], *, log: Path, descriptors: Mapping[int, int]) -> Process:
+    def spawn(
+        cls,
+        arguments: Sequence[str],
+        *,
+        log: Path,
+        descriptors: Mapping[int, int],
+        environment: Mapping[str, str] | None = None,
+    ) -> Process:
         """Start a program in a session of its own; it shares nothing with the worker but what is handed over.
 
         :param log: gets its standard output and error, appended.
         :param descriptors: the child's descriptor number: ours. Ours stay open here; close them when it runs. Where
             there is no 0, standard input is /dev/null.
+        :param environment: variables besides the few that are passed on from the worker's own.
         :raise HypervisorError: the program cannot be executed.
         """
         moved = {
@@ -105,7 +113,7 @@ class Process:
             pid = os.posix_spawn(
                 arguments[0],
                 list(arguments),
-                {"LC_ALL": "C", **{name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}},
+                _environment(environment or {}),
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
@@ -187,6 +195,11 @@ class Process:
         self._loop.remove_reader(self._pidfd)
         if not self._end.done():
             self._end.set_result(_reap(self._pidfd))
+
+
+def _environment(additions: Mapping[str, str]) -> dict[str, str]:
+    passed_on = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    return {"LC_ALL": "C", **passed_on, **additions}
 
 
 def _inheritable() -> set[int]:

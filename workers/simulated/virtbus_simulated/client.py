@@ -16,6 +16,7 @@ from virtbus.errors import (
     HypervisorSilent,
     InvalidArgument,
     NoDevice,
+    Unavailable,
     VirtbusError,
     WrongState,
 )
@@ -33,7 +34,7 @@ _ERRORS: dict[str, type[VirtbusError]] = {
     "pending": WrongState,
     "start-failed": HypervisorError,
     "gone": HypervisorGone,
-    "not-open": HypervisorGone,
+    "not-open": Unavailable,
 }
 """The error for each kind of refusal; the hypervisor's own words become the message."""
 
@@ -87,13 +88,15 @@ class Client(Lines):
         :param timeout: seconds. What was asked may still be carried out after that.
         :param job: whose events these are that the request brings about.
         :raises VirtbusError: the hypervisor refused; `evidence["kind"]` says why.
-        :raises HypervisorGone: the connection ended before the answer: whether it was carried out is unknown.
+        :raises Unavailable: the connection ended before the answer; whether it was carried out, the history tells.
         :raises HypervisorSilent: no answer in time.
         """
         number = next(self._numbers)
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         if not self.open:
             raise self._gone(request, domain)
+        if timeout <= 0:
+            raise HypervisorSilent(f"no time was left to ask for {request}", host=self._host, domain=domain)
         self._asked[number] = _Asked(request, domain, job, answer)
         place = {"host": self._host} | ({} if domain is None else {"domain": domain})
         try:
@@ -147,10 +150,11 @@ class Client(Lines):
         evidence = {"kind": error["kind"], "sent": asked.request, "answer": error["message"]}
         return kind(error["message"], host=self._host, domain=asked.domain, evidence=evidence)
 
-    def _gone(self, request: str, domain: str | None) -> HypervisorGone:
-        return HypervisorGone(
-            f"the simulated hypervisor ended the connection before it answered {request}",
+    def _gone(self, request: str, domain: str | None) -> Unavailable:
+        return Unavailable(
+            f"the connection to the simulated hypervisor ended before it answered {request}",
             host=self._host,
             domain=domain,
+            hint="the worker connects anew by itself, and looks at what became of it",
             evidence={"sent": request},
         )

@@ -38,8 +38,8 @@ from virtbus.driver import Devices, Target, Work
 from virtbus.errors import ConfigUnsupported, Conflict, NoDevice, WrongState
 from virtbus.observations import DeviceRemoved, Observe
 from virtbus_simulated.aliases import new_alias
-from virtbus_simulated.session import Session
-from virtbus_simulated.session import find as find_entry
+from virtbus_simulated.ledger import REMOVAL
+from virtbus_simulated.session import Session, find_entry
 
 PLUGGABLE = (
     Disk, Interface, Controller, Rng, MemoryDevice, Watchdog, Input, Channel, Hostdev, Filesystem, Redirdev, Shmem,
@@ -80,7 +80,7 @@ class SimulatedDevices(Devices):
         _check_pluggable(target, plugged, "attached")
         plugged.alias = alias or plugged.alias or new_alias(plugged, _aliases(live))
         _check_clash(target, live, plugged)
-        await work.before_effect(position=self.session.latest, alias=plugged.alias)
+        await work.before_effect(position=self.session.ledger.latest, alias=plugged.alias)
         await self.session.change(
             target.uuid, "plug", work, alias=plugged.alias, xml=plugged.format(Form.LIVE, secure=True)
         )
@@ -102,11 +102,11 @@ class SimulatedDevices(Devices):
 
     async def detach(self, target: Target, alias: str, work: Work) -> None:
         """See Devices."""
-        self.session.caused(target.uuid, f"removal:{alias}", work.job)
+        self.session.ledger.asked(target.uuid, f"{REMOVAL}{alias}", work.job)
         try:
             await self.session.once(target.uuid, "unplug", "unplug-asked", work, subject=alias, alias=alias)
         except NoDevice:
-            self.session.uncaused(target.uuid, f"removal:{alias}")
+            self.session.ledger.unasked(target.uuid, f"{REMOVAL}{alias}")
             await self._already_gone(target.uuid, alias, work)
         except WrongState as error:
             if error.evidence.get("kind") != "pending":

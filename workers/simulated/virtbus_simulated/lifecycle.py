@@ -7,10 +7,11 @@ from uuid import UUID
 
 from virtbus.domain import Domain, Form
 from virtbus.driver import Lifecycle, Target, Work
-from virtbus.errors import Cancelled, Expired, HypervisorError, HypervisorGone, HypervisorSilent, WrongState
+from virtbus.errors import Cancelled, Expired, HypervisorError, HypervisorGone, Overtaken, WrongState
 from virtbus_simulated.aliases import assign_aliases
 from virtbus_simulated.definition import chosen_failures, memory_of, vcpus_of
-from virtbus_simulated.session import Session, find, unless_cancelled
+from virtbus_simulated.ledger import POWER_OFF, REBOOT
+from virtbus_simulated.session import Session, find_entry
 from virtbus_simulated.translation import Entry
 
 KILL_SECONDS = 5.0
@@ -23,20 +24,20 @@ class SimulatedLifecycle(Lifecycle):
 
     async def start(self, target: Target, definition: Domain, work: Work, *, paused: bool) -> None:
         """See Lifecycle."""
-        with self.session.following(target.uuid) as entries:
+        with self.session.ledger.following(target.uuid) as entries:
             look = await self.session.look(target.uuid, work)
             earlier = [entry for entry in look.entries if entry.get("tag") == work.job]
             if not earlier and not (look.state == "starting" and look.tag == work.job):
                 await self._start(target, definition, work, paused)
                 return
-            entry = earlier[0] if earlier else await self._next(entries, ("started", "start-failed"), target, work)
+            entry = earlier[0] if earlier else await self._next(entries, ("started", "start-failed"), work)
         if entry["event"] == "start-failed":
             raise HypervisorError(entry["message"], host=target.host, domain=target.uuid)
 
     async def _start(self, target: Target, definition: Domain, work: Work, paused: bool) -> None:
         live = definition.copy()
         assign_aliases(live)
-        await work.before_effect(position=self.session.latest)
+        await work.before_effect(position=self.session.ledger.latest)
         try:
             await self.session.change(
                 target.uuid,
@@ -50,7 +51,7 @@ class SimulatedLifecycle(Lifecycle):
                 vcpus=vcpus_of(definition),
                 memory=memory_of(definition),
             )
-        except (Cancelled, HypervisorSilent):
+        except (Cancelled, Expired, Overtaken):
             # A start that has failed must not come true afterwards.
             await self._kill(target.uuid)
             raise
@@ -64,28 +65,28 @@ class SimulatedLifecycle(Lifecycle):
 
     async def shutdown(self, target: Target, work: Work) -> None:
         """See Lifecycle."""
-        self.session.caused(target.uuid, "power-off", work.job)
+        self.session.ledger.asked(target.uuid, POWER_OFF, work.job)
         await self._ask_guest(target, work, "power-off", "power-off-asked", "stopped")
 
     async def reboot(self, target: Target, work: Work) -> None:
         """See Lifecycle."""
-        self.session.caused(target.uuid, "reboot", work.job)
+        self.session.ledger.asked(target.uuid, REBOOT, work.job)
         await self._ask_guest(target, work, "reboot", "reboot-asked", "reset")
 
     async def _ask_guest(self, target: Target, work: Work, request: str, asked: str, answer: str) -> None:
         """Ask the guest for something and wait until it has done it, or is gone."""
-        with self.session.following(target.uuid) as entries:
+        with self.session.ledger.following(target.uuid) as entries:
             earlier = await self.session.since(target.uuid, work)
             position = await self.session.once(target.uuid, request, asked, work, earlier=earlier)
             await work.progress("waiting for the guest")
-            done = find(earlier, answer, after=position) or find(earlier, "stopped", after=position)
+            done = find_entry(earlier, answer, after=position) or find_entry(earlier, "stopped", after=position)
             if done is None:
-                done = await self._next(entries, (answer, "stopped"), target, work)
+                done = await self._next(entries, (answer, "stopped"), work)
         if done["event"] != answer:
             raise HypervisorGone("the domain ended instead", host=target.host, domain=target.uuid)
 
-    async def _next(self, entries: asyncio.Queue[Entry], kinds: tuple[str, ...], target: Target, work: Work) -> Entry:
-        """The next entry of one of these kinds."""
+    async def _next(self, entries: asyncio.Queue[Entry], kinds: tuple[str, ...], work: Work) -> Entry:
+        """The next entry of one of these kinds, if the job may wait so long."""
 
         async def wait() -> Entry:
             while True:
@@ -93,14 +94,7 @@ class SimulatedLifecycle(Lifecycle):
                 if entry["event"] in kinds:
                     return entry
 
-        try:
-            async with asyncio.timeout(work.remaining()):
-                return await unless_cancelled(wait(), work)
-        except TimeoutError as error:
-            raise Expired(
-                "the guest did not do it in time", host=target.host, domain=target.uuid,
-                hint="a guest that does not answer can be reset or destroyed",
-            ) from error  # fmt: skip
+        return await work.until(wait())
 
     async def reset(self, target: Target, work: Work) -> None:
         """See Lifecycle."""

@@ -71,7 +71,6 @@ async def destroy(case: Case) -> DomainStatus:
         if await case.lane.stopped(reason) and not case.desk.record.state.active:
             return case.status()
     case.require_active()
-    await case.work.before_effect(run=case.desk.record.incarnation)
     await driver.destroy(await case.desk.target(), case.work)
     await case.desk.recorded()
     return case.status()

@@ -1,0 +1,50 @@
+# Each target sets up what it needs, in .venv and .cache. Only git, make and python3 (with venv) must be there.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ARGS ?=
+DEBIAN := qemu-system-x86 qemu-utils ovmf
+
+.PHONY: help demo test lint bench faults qemu qemu-if-possible clean
+
+help: ## what there is to make
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 24
+
+demo: $(STAMP) qemu-if-possible ## the main job on a real guest; ARGS=--exit stops after it
+	@$(BIN)/python -m demo $(ARGS)
+
+test: lint qemu ## everything that must hold
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP) ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP) qemu ## side by side with libvirtd; writes bench.json
+	$(BIN)/python -m tests.bench $(ARGS)
+
+faults: $(STAMP) qemu ## jobs while processes are killed and frozen; writes faults.json
+	$(BIN)/python -m tests.faults $(ARGS)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Virtbus needs Python 3.11 or newer: apt-get install python3"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "Python's venv is missing: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all]'
+	@touch $@
+
+# Debian's packages for the QEMU worker and its tests; only what is missing, and only where we may.
+qemu:
+	@deploy/install-qemu $(DEBIAN)
+
+qemu-if-possible:
+	@deploy/install-qemu $(DEBIAN) || true
+
+clean: ## remove what was made
+	rm -rf $(VENV) .cache

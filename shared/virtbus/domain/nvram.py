@@ -1,0 +1,9 @@
+"""The NVRAM of POWER guests."""
+
+from __future__ import annotations
+
+from virtbus.domain.device import Device
+
+
+class Nvram(Device, tag="nvram"):
+    """The NVRAM of a POWER guest."""

@@ -1,0 +1,88 @@
+"""The backing chains of disks whose definition does not say them, found by qemu-img.
+
+QEMU is always told the whole chain, never left to follow what an image's header says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from virtbus.domain.disk import Disk
+from virtbus.domain.domain import Domain
+from virtbus.domain.storage import BackingFormat, BackingStore, ImageFormat, StorageSource, StorageType
+from virtbus.errors import HypervisorError, HypervisorSilent
+from virtbus_qemu.command.block import location
+
+CHAINED = (ImageFormat.QCOW2, ImageFormat.QED, ImageFormat.VMDK)
+"""Formats whose images may name a backing image."""
+
+_QEMU_IMG = "qemu-img"
+
+
+async def discover(domain: Domain, *, timeout: float) -> None:
+    """Fill in the backing chains that a domain's disks do not say, in place.
+
+    :param timeout: seconds for each disk.
+    :raise HypervisorError: an image cannot be read.
+    :raise HypervisorSilent: its storage does not answer.
+    """
+    for disk in domain.devices.disks:
+        await discover_disk(disk, timeout=timeout)
+
+
+async def discover_disk(disk: Disk, *, timeout: float) -> None:
+    """As `discover`, of one disk."""
+    layout = disk.driver.type if disk.driver else None
+    if disk.source is None or disk.backing_store is not None or layout not in CHAINED or layout is None:
+        return
+    path = location(disk.type, disk.source)
+    if path is not None:
+        images = await _chain(path, layout, timeout)
+        disk.backing_store = _store(images[1:])
+
+
+async def _chain(path: str, layout: ImageFormat, timeout: float) -> list[dict[str, Any]]:
+    # -U: it may be open in another QEMU, and is only looked at.
+    arguments = ("info", "--output=json", "--backing-chain", "-U", "-f", layout.value, path)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            _QEMU_IMG,
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except FileNotFoundError as error:
+        raise HypervisorError(
+            "qemu-img is not installed", hint="install it (Debian: apt install qemu-utils)"
+        ) from error
+    try:
+        async with asyncio.timeout(timeout):
+            output, complaint = await process.communicate()
+    except TimeoutError as error:
+        process.kill()
+        raise HypervisorSilent(
+            f"image {path} could not be read within {timeout:g} s", hint="its storage does not answer"
+        ) from error
+    if process.returncode:
+        words = complaint.decode(errors="replace").strip()
+        raise HypervisorError(f"image {path} cannot be read: {words}", evidence={"answer": words})
+    images: list[dict[str, Any]] = json.loads(output)
+    return images
+
+
+def _store(images: list[dict[str, Any]]) -> BackingStore:
+    """The backing stores of the images below the top one; the last is empty and ends the chain."""
+    if not images:
+        return BackingStore()
+    path, layout = images[0]["filename"], ImageFormat(images[0]["format"])
+    is_block = Path(path).is_block_device()
+    return BackingStore(
+        type=StorageType.BLOCK if is_block else StorageType.FILE,
+        image_format=BackingFormat(type=layout),
+        source=StorageSource(dev=path) if is_block else StorageSource(file=path),
+        backing_store=_store(images[1:]),
+    )

@@ -1,0 +1,177 @@
+"""Changing a device of a running domain in place: a table of what can be changed, and how QEMU is told."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from virtbus.domain import Device, Disk, Graphics, Interface, Memballoon, find, replace
+from virtbus.domain.disk import DiskDevice, IoTune
+from virtbus.domain.lookup import described
+from virtbus.driver import Work
+from virtbus.errors import ConfigUnsupported, HypervisorError, InternalError
+from virtbus.eventkinds import EventKind
+from virtbus.observations import LiveChanged
+from virtbus_qemu import chains
+from virtbus_qemu.command.disk import throttle
+from virtbus_qemu.command.network import link
+from virtbus_qemu.host import QemuHost
+from virtbus_qemu.hotplug import Plug
+from virtbus_qemu.live import number_nodes
+from virtbus_qemu.machine import Machine
+
+MEDIUM_LIMIT = 20.0
+"""Seconds for a command that opens an image."""
+
+Apply = Callable[[QemuHost, Machine, Any, Any, bool], Awaitable[None]]
+
+
+async def changed(
+    host: QemuHost, machine: Machine, old: Device, new: Device, work: Work, *, force: bool
+) -> Device:
+    """Make a device what is described.
+
+    :returns: the device as it is now.
+    :raises ConfigUnsupported: something differs that cannot be changed in place; the message names it.
+    """
+    _inherit(old, new)
+    steps = _steps(old, new)
+    await work.before_effect()
+    for apply in steps:
+        await apply(host, machine, old, new, force)
+    live = machine.live.copy()
+    replace(live, find(live, str(old.alias)), new)
+    machine.live = live
+    machine.rewrite()
+    detail = {"alias": old.alias}
+    host.observe(
+        LiveChanged(
+            domain=machine.uuid, cause=work.job, live=live, kind=EventKind.DEVICE_UPDATED, subject=str(old.alias),
+            detail=detail,
+        )
+    )  # fmt: skip
+    return new
+
+
+def _inherit(old: Device, new: Device) -> None:
+    """Take from the device that is there what a description need not say again."""
+    new.alias = old.alias
+    for name in ("address", "acpi", "boot", "mac", "model", "driver"):
+        if hasattr(new, name) and getattr(new, name) is None:
+            setattr(new, name, getattr(old, name))
+    if isinstance(new, Disk) and isinstance(old, Disk):
+        new.target.bus = new.target.bus or old.target.bus
+        new.readonly = new.readonly or old.readonly
+    if isinstance(new, Interface) and isinstance(old, Interface):
+        new.target = new.target or old.target
+
+
+async def _link(host: QemuHost, machine: Machine, old: Interface, new: Interface, force: bool) -> None:
+    up = new.link is None or str(getattr(new.link, "state", new.link)) != "down"
+    command = link(str(old.alias), up=up)
+    await machine.execute(command.execute, command.arguments)
+
+
+async def _limits(host: QemuHost, machine: Machine, old: Disk, new: Disk, force: bool) -> None:
+    command = throttle(new, new.iotune or IoTune())
+    await machine.execute(command.execute, command.arguments)
+
+
+async def _password(host: QemuHost, machine: Machine, old: Graphics, new: Graphics, force: bool) -> None:
+    arguments = {"protocol": str(new.type), "password": new.password or ""}
+    await machine.execute("set_password", arguments)
+
+
+async def _polling(host: QemuHost, machine: Machine, old: Memballoon, new: Memballoon, force: bool) -> None:
+    period = 0 if new.stats is None else int(getattr(new.stats, "period", new.stats) or 0)
+    path = f"/machine/peripheral/{old.alias}"
+    await machine.execute(
+        "qom-set", {"path": path, "property": "guest-stats-polling-interval", "value": period}
+    )
+
+
+async def _medium(host: QemuHost, machine: Machine, old: Disk, new: Disk, force: bool) -> None:
+    """Open the tray, take the old medium out, put the new one in, close the tray."""
+    alias = str(old.alias)
+    if new.source is not None:
+        new.source.index = None
+        trial = machine.live.copy()
+        replace(trial, find(trial, alias), new)
+        await chains.discover_disk(new, timeout=MEDIUM_LIMIT)
+        number_nodes(trial, new)
+    await machine.execute("blockdev-open-tray", {"id": alias, "force": force}, timeout=MEDIUM_LIMIT)
+    if old.source is not None:
+        await machine.execute("blockdev-remove-medium", {"id": alias})
+        for command in _plug(host, machine, old).teardown:
+            await machine.execute(command.execute, command.arguments)
+    if new.source is not None:
+        await _insert(host, machine, alias, new)
+    await machine.execute("blockdev-close-tray", {"id": alias})
+
+
+async def _insert(host: QemuHost, machine: Machine, alias: str, new: Disk) -> None:
+    backends = _plug(host, machine, new).backends
+    if not backends:
+        raise InternalError("a medium has no image")
+    done = 0
+    try:
+        for backend in backends:
+            command = backend.add()
+            await machine.execute(command.execute, command.arguments, timeout=MEDIUM_LIMIT)
+            done += 1
+        await machine.execute("blockdev-insert-medium", {"id": alias, "node-name": backends[-1].id})
+    except HypervisorError:
+        for backend in reversed(backends[:done]):
+            command = backend.delete()
+            await machine.execute(command.execute, command.arguments)
+        raise
+
+
+def _plug(host: QemuHost, machine: Machine, device: Device) -> Plug:
+    return Plug.of(machine.live, device, host.capabilities, host.settings, machine.folder)
+
+
+CHANGES: dict[type[Device], dict[str, Apply]] = {
+    Interface: {"link": _link},
+    Disk: {"iotune": _limits},
+    Graphics: {"password": _password},
+    Memballoon: {"stats": _polling},
+}
+"""Of each kind, the fields that can be changed in place."""
+
+MEDIUM_FIELDS = ("type", "source", "driver", "backing_store")
+"""Of a drive with a removable medium, the fields that say which medium lies in it."""
+
+
+def _steps(old: Device, new: Device) -> list[Apply]:
+    table = next((fields for kind, fields in CHANGES.items() if isinstance(old, kind)), {})
+    removable = isinstance(old, Disk) and old.device in (DiskDevice.CDROM, DiskDevice.FLOPPY)
+    steps: list[Apply] = []
+    before: dict[str, Any] = vars(old)
+    for name, value in vars(new).items():
+        if _same(value, before[name]):
+            continue
+        apply = table.get(name)
+        if removable and name in MEDIUM_FIELDS:
+            apply = _medium
+        if apply is None:
+            can = sorted(table) + (["the medium"] if removable else [])
+            raise ConfigUnsupported(
+                f"cannot modify {name} of {described(old)} while the domain runs",
+                hint=f"what can be changed in place: {', '.join(can) or 'nothing'}",
+                evidence={"path": f"/{old.element_tag}/{name}", "alias": old.alias},
+            )
+        if apply not in steps:
+            steps.append(apply)
+    return steps
+
+
+def _same(new: Any, old: Any) -> bool:
+    """Equal but for the node numbers that only the live domain has."""
+    if new == old:
+        return True
+    if getattr(old, "index", None) is not None and getattr(new, "index", 0) is None:
+        without = old.copy()
+        without.index = None
+        return bool(new == without)
+    return False

@@ -1,0 +1,141 @@
+"""Devices of running QEMU domains: plugging, unplugging and changing, one mechanism for every kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from virtbus.domain import Device, Disk, Interface, check, find, insert, remove
+from virtbus.driver import Devices, Target, Work
+from virtbus.errors import Conflict, HypervisorError, WrongState
+from virtbus.observations import DeviceAdded, DeviceRemoved, RemovalRefused
+from virtbus_qemu import chains, hotplug, network
+from virtbus_qemu.change import changed
+from virtbus_qemu.command.parts import Command
+from virtbus_qemu.host import QemuHost
+from virtbus_qemu.hotplug import Plug
+from virtbus_qemu.images import check_image
+from virtbus_qemu.live import prepare_device
+from virtbus_qemu.machine import Machine, plugged
+
+PLUG_LIMIT = 20.0
+"""Seconds for one command that opens images or backends."""
+NOT_FOUND = "DeviceNotFound"
+ALREADY = "already in the process of unplug"
+
+
+class QemuDevices(Devices):
+    """The facet; the driver brings the host."""
+
+    host: QemuHost
+
+    async def attach(self, target: Target, device: Device, work: Work) -> Device:
+        """See Devices."""
+        machine = self.host.machine(target)
+        earlier = (work.begun or {}).get("alias")
+        if earlier is not None and earlier in await plugged(machine):
+            return find(machine.live, earlier)
+        hotplug.check_attach(machine.live, device)
+        async with machine.changing:
+            new = prepare_device(machine.live, device, machine.folder, self.host.settings)
+            self._check_new(machine, new, target)
+            if isinstance(new, Disk):
+                check_image(new, target)
+                await chains.discover_disk(new, timeout=PLUG_LIMIT)
+            plug = self._plug(machine, new, strict=True)
+            await work.before_effect(alias=new.alias)
+            await self._add(machine, new, plug)
+        self.host.observe(
+            DeviceAdded(domain=machine.uuid, cause=work.job, alias=str(new.alias), live=machine.live)
+        )
+        return new
+
+    def _plug(self, machine: Machine, device: Device, *, strict: bool = False) -> Plug:
+        host = self.host
+        return Plug.of(machine.live, device, host.capabilities, host.settings, machine.folder, strict=strict)
+
+    def _check_new(self, machine: Machine, device: Device, target: Target) -> None:
+        """Refuse what clashes with a device that is there, in libvirt's words."""
+        trial = machine.live.copy()
+        insert(trial, device)
+        check(trial)
+        if isinstance(device, Interface) and device.mac is not None:
+            for other in machine.live.devices.interfaces:
+                if other.mac is not None and str(other.mac.address).lower() == str(device.mac.address).lower():
+                    raise Conflict(
+                        f"network device with mac {device.mac.address} already exists",
+                        host=target.host, domain=target.uuid, evidence={"alias": other.alias},
+                    )  # fmt: skip
+
+    async def _add(self, machine: Machine, device: Device, plug: Plug) -> None:
+        """Plug it; either all of it is there afterwards or nothing. The folder knows of it first."""
+        live = machine.live.copy()
+        insert(live, device)
+        machine.live = live
+        machine.rewrite()
+        done = 0
+        try:
+            if isinstance(device, Interface):
+                network.connect(device)
+            for command in plug.additions:
+                await machine.execute(command.execute, command.arguments, timeout=PLUG_LIMIT)
+                done += 1
+            await _run(machine, plug.settle)
+        except BaseException:
+            for command in plug.unwind(done):
+                try:
+                    await machine.execute(command.execute, command.arguments)
+                except HypervisorError:
+                    # What could not be added cannot be taken away either; the first error is the one to tell.
+                    continue
+            if isinstance(device, Interface):
+                network.disconnect(device)
+            live = machine.live.copy()
+            remove(live, find(live, str(device.alias)))
+            machine.live = live
+            machine.rewrite()
+            raise
+
+    def check_detach(self, target: Target, device: Device) -> None:
+        """See Devices."""
+        machine = self.host.machine(target)
+        hotplug.check_detach(machine.live, device)
+
+    async def detach(self, target: Target, alias: str, work: Work) -> None:
+        """See Devices. QEMU cannot tell a guest that ignores it from one that is slow: the outcome is an event."""
+        machine = self.host.machine(target)
+        await work.before_effect()
+        try:
+            await machine.execute("device_del", {"id": alias})
+        except HypervisorError as error:
+            if error.evidence.get("class") == NOT_FOUND:
+                gone = await machine.removed(alias, "guest", {"domain": machine.uuid, "cause": work.job})
+                if gone is not None:
+                    self.host.observe(gone)
+                    return
+                self.host.observe(
+                    DeviceRemoved(domain=machine.uuid, cause=work.job, alias=alias, live=machine.live)
+                )
+            elif ALREADY not in str(error.evidence.get("answer")):
+                self.host.observe(
+                    RemovalRefused(domain=machine.uuid, cause=work.job, alias=alias, reason=error.message)
+                )
+
+    async def update(self, target: Target, alias: str, device: Device, work: Work, *, force: bool) -> Device:
+        """See Devices."""
+        machine = self.host.machine(target)
+        async with machine.changing:
+            old = find(machine.live, alias)
+            if type(old) is not type(device):
+                raise WrongState(
+                    f"a {device.element_tag} cannot take the place of {alias}", host=target.host, domain=target.uuid
+                )
+            if isinstance(device, Disk):
+                check_image(device, target)
+            return await changed(self.host, machine, old, device.copy(), work, force=force)
+
+
+async def _run(machine: Machine, commands: Iterable[Command]) -> None:
+    for command in commands:
+        await machine.execute(command.execute, command.arguments)
+
+

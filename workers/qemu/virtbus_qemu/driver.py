@@ -1,0 +1,90 @@
+"""The QEMU driver: libvirt's domain XML on QEMU processes of this machine.
+
+URIs are `qemu:///system` and `qemu:///session`. Options: `emulator`, `nvram`, `memory` (paths), `sandbox` (on, off),
+`run_as` (a user), `vnc_listen` (an address).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Mapping
+from uuid import UUID
+
+from virtbus.domain import Domain
+from virtbus.driver import Driver, HostFacts, HostSettings, Known
+from virtbus.errors import InvalidArgument, WrongState
+from virtbus.observations import Observe, Observed
+from virtbus.worker.service import boot_id, machine_id
+from virtbus_qemu.capabilities import probe
+from virtbus_qemu.console import QemuConsole
+from virtbus_qemu.definition import complete
+from virtbus_qemu.devices import QemuDevices
+from virtbus_qemu.host import QemuHost
+from virtbus_qemu.hostcapabilities import host_capabilities
+from virtbus_qemu.lifecycle import QemuLifecycle
+from virtbus_qemu.monitorcommand import QemuMonitor
+from virtbus_qemu.nvram import path_of, remove
+from virtbus_qemu.statistics import QemuStatistics
+from virtbus_qemu.tuning import QemuTuning
+
+URIS = ("qemu:///system", "qemu:///session")
+
+
+class QemuDriver(QemuLifecycle, QemuDevices, QemuTuning, QemuStatistics, QemuConsole, QemuMonitor, Driver):
+    """Serves the QEMUs of one host. It has every facet."""
+
+    family = "qemu"
+
+    def __init__(self, settings: HostSettings, observe: Observe) -> None:
+        super().__init__(settings, observe)
+        self.host = QemuHost(settings, observe)
+
+    async def connect(self) -> HostFacts:
+        """See Driver; what QEMU can do is asked from the binary, and kept until that changes.
+
+        :raises InvalidArgument: the URI is none of this machine's QEMU.
+        """
+        if self.settings.uri.rstrip("/") not in {uri.rstrip("/") for uri in URIS}:
+            raise InvalidArgument(
+                f"'{self.settings.uri}' is no URI of the QEMU driver", host=self.settings.name,
+                hint=f"it is {' or '.join(URIS)}: a worker serves the QEMUs of the machine it runs on",
+            )  # fmt: skip
+        capabilities = await probe(self.host.settings.emulator, cache=self.host.cache)
+        self.host.capabilities = capabilities
+        return HostFacts(
+            version=f"QEMU {capabilities.version_text}",
+            machine=machine_id(),
+            boot=boot_id(),
+            fqdn=socket.getfqdn(),
+            capabilities=host_capabilities(capabilities, machine_id()),
+        )
+
+    async def inventory(self, known: Mapping[UUID, Known]) -> list[Observed]:
+        """See Driver."""
+        return await self.host.inventory(known)
+
+    async def watch(self) -> None:
+        """See Driver."""
+        await self.host.watch()
+
+    def complete(self, domain: Domain, previous: Domain | None) -> Domain:
+        """See Driver."""
+        return complete(domain, self.host.capabilities, self.host.settings)
+
+    async def undefined(self, domain: Domain, *, nvram: bool, keep_nvram: bool) -> None:
+        """See Driver: a UEFI guest's variable store is the domain's own."""
+        path = path_of(domain)
+        if path is None or keep_nvram or not await asyncio.to_thread(path.exists):
+            return
+        if not nvram:
+            raise WrongState(
+                "cannot undefine domain with nvram", host=self.settings.name, domain=domain.uuid,
+                hint="say what becomes of it: --nvram removes it, --keep-nvram leaves it",
+                evidence={"path": str(path)},
+            )  # fmt: skip
+        await asyncio.to_thread(remove, domain)
+
+    async def close(self) -> None:
+        """See Driver."""
+        await self.host.close()

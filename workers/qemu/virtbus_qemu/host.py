@@ -1,0 +1,250 @@
+"""The QEMUs of one host: adopted when the worker comes, served while it is there, left running when it goes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from uuid import UUID
+
+from virtbus.domain import Device, Domain
+from virtbus.driver import HostSettings, Known, Target
+from virtbus.errors import HypervisorError, HypervisorGone, HypervisorSilent, VirtbusError, WrongState
+from virtbus.observations import Observation, Observe, Observed
+from virtbus.state import DomainState
+from virtbus_qemu import journal as journal_file
+from virtbus_qemu import network
+from virtbus_qemu.capabilities import Capabilities
+from virtbus_qemu.command import context_of, describe
+from virtbus_qemu.command.parts import Parts
+from virtbus_qemu.folder import DomainFolder, HostFolder
+from virtbus_qemu.machine import Machine, incarnation, plugged
+from virtbus_qemu.process import Identity, Process, find
+from virtbus_qemu.settings import QemuSettings
+from virtbus_qemu.witness import Witness
+
+log = logging.getLogger(__name__)
+
+ADOPT_LIMIT = 3.0
+"""Seconds that a QEMU is given to answer when the worker comes; one that is stopped is adopted without its monitor."""
+RECONNECT = 1.0
+"""Seconds between tries to reach the monitor of a QEMU that did not answer."""
+
+STATES: dict[str, tuple[DomainState, str]] = {
+    "running": (DomainState.RUNNING, "unknown"),
+    "prelaunch": (DomainState.PAUSED, "starting-up"),
+    "paused": (DomainState.PAUSED, "user"),
+    "io-error": (DomainState.PAUSED, "ioerror"),
+    "watchdog": (DomainState.PAUSED, "watchdog"),
+    "inmigrate": (DomainState.PAUSED, "migration"),
+    "postmigrate": (DomainState.PAUSED, "migration"),
+    "finish-migrate": (DomainState.PAUSED, "migration"),
+    "save-vm": (DomainState.PAUSED, "save"),
+    "restore-vm": (DomainState.PAUSED, "from-snapshot"),
+    "guest-panicked": (DomainState.CRASHED, "panicked"),
+    "internal-error": (DomainState.CRASHED, "unknown"),
+    "shutdown": (DomainState.SHUTDOWN, "user"),
+    "suspended": (DomainState.PMSUSPENDED, "unknown"),
+    "debug": (DomainState.PAUSED, "unknown"),
+}
+"""QEMU's run states (QAPI RunState) in libvirt's words."""
+
+
+class QemuHost:
+    """What the facets of the driver share."""
+
+    capabilities: Capabilities
+
+    def __init__(self, settings: HostSettings, observe: Observe) -> None:
+        self.name = settings.name
+        self.observe = observe
+        self.folder = HostFolder(settings.run)
+        self.settings = qemu_settings(settings)
+        self.cache = settings.state.parent.parent / "capabilities"
+        self.machines: dict[UUID, Machine] = {}
+        self._arriving: asyncio.Queue[Machine] = asyncio.Queue()
+        self._numbers = 0
+
+    def machine(self, target: Target) -> Machine:
+        """The running QEMU of a domain.
+
+        :raises WrongState: it has none.
+        """
+        machine = self.machines.get(target.uuid)
+        if machine is None:
+            raise WrongState("the domain is not running", host=self.name, domain=target.uuid, hint="start it first")
+        return machine
+
+    def parts(self, live: Domain, device: Device, folder: DomainFolder) -> Parts:
+        """What a device of a live domain is made of in QEMU."""
+        return describe(device, context_of(live, folder.path, self.capabilities, self.settings))
+
+    def next_number(self) -> int:
+        """libvirt's id for the next domain that starts."""
+        self._numbers += 1
+        return self._numbers
+
+    # ---- serving ----
+
+    def arrive(self, machine: Machine) -> None:
+        """Serve a machine from now on."""
+        self.machines[machine.uuid] = machine
+        self._numbers = max(self._numbers, machine.live.id or 0)
+        self._arriving.put_nowait(machine)
+
+    async def watch(self) -> None:
+        """Serve every machine, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                machine = await self._arriving.get()
+                group.create_task(self._serve(machine), name=f"machine {machine.uuid}")
+
+    async def _serve(self, machine: Machine) -> None:
+        """Handle what a machine tells until it has ended, and tell that too."""
+        async with asyncio.TaskGroup() as group:
+            reaching = group.create_task(self._reach(machine))
+            try:
+                with contextlib.suppress(HypervisorError):
+                    await machine.go_on()
+                await machine.run()
+            finally:
+                reaching.cancel()
+        self.machines.pop(machine.uuid, None)
+        network.disconnect_all(machine.live)
+        self.observe(machine.ending())
+        machine.gone.set()
+        await machine.close()
+
+    async def _reach(self, machine: Machine) -> None:
+        """Reach the monitor of a machine that did not answer when it was adopted."""
+        while machine.monitor is None:
+            try:
+                await machine.connect(ADOPT_LIMIT)
+                machine.poke()
+            except (HypervisorSilent, HypervisorGone):
+                await asyncio.sleep(RECONNECT)
+
+    async def close(self) -> None:
+        """Let go of every machine; they run on."""
+        for machine in list(self.machines.values()):
+            await machine.close()
+        self.machines.clear()
+
+    # ---- adoption ----
+
+    async def inventory(self, known: Mapping[UUID, Known]) -> list[Observed]:
+        """What is there, by the runtime folders; each QEMU that lives is adopted."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._look(folder, known)) for folder in self.folder.domains()]
+        return [observed for task in tasks if (observed := task.result()) is not None]
+
+    async def _look(self, folder: DomainFolder, known: Mapping[UUID, Known]) -> Observed | None:
+        if folder.uuid in self.machines:
+            return await self._state(self.machines[folder.uuid], ())
+        identity = _identity(folder)
+        text = folder.read_definition()
+        record = known.get(folder.uuid)
+        if identity is not None and text is not None and identity.alive():
+            return await self._adopt(folder, identity, Domain.parse(text), record)
+        if record is None or identity is None or record.incarnation != incarnation(identity) or text is None:
+            # Nobody counts on what it tells any more.
+            folder.remove()
+            return None
+        return await self._ended(folder, Domain.parse(text), record)
+
+    async def _adopt(
+        self, folder: DomainFolder, identity: Identity, live: Domain, record: Known | None
+    ) -> Observed | None:
+        try:
+            process = Process.adopt(identity)
+        except HypervisorGone:
+            return None
+        machine = Machine(folder, process, live, self.observe, self.parts)
+        machine.recall()
+        try:
+            await machine.connect(ADOPT_LIMIT)
+        except (HypervisorSilent, HypervisorGone) as error:
+            log.warning("%s", error.at(self.name))
+        same = record is not None and record.incarnation == machine.incarnation
+        machine.journal.position = record.position if same and record is not None else 0
+        missed: list[Observation] = []
+        for event in machine.journal.read():
+            missed.extend(await machine.meaning(event))
+        await self._prune(machine)
+        observed = await self._state(machine, tuple(missed) if same else ())
+        self.arrive(machine)
+        return observed
+
+    async def _prune(self, machine: Machine) -> None:
+        """Take out of the live definition what QEMU does not have: an attach that was cut off."""
+        if machine.monitor is None:
+            return
+        there = await plugged(machine)
+        for device in list(machine.live.devices.every()):
+            if self.parts(machine.live, device, machine.folder).device is not None and device.alias not in there:
+                await machine.removed(str(device.alias), "guest", {"domain": machine.uuid})
+
+    async def _state(self, machine: Machine, missed: tuple[Observation, ...]) -> Observed:
+        state, reason = DomainState.RUNNING, "unknown"
+        if machine.monitor is not None:
+            try:
+                status = await machine.execute("query-status", timeout=ADOPT_LIMIT)
+                state, reason = STATES.get(status["status"], (DomainState.NOSTATE, "unknown"))
+            except HypervisorError as error:
+                log.warning("%s", error.at(self.name))
+        return Observed(
+            domain=machine.uuid,
+            name=machine.live.name,
+            state=state,
+            reason=reason,
+            incarnation=machine.incarnation,
+            id=machine.live.id,
+            live=machine.live,
+            position=machine.journal.position,
+            missed=missed,
+        )
+
+    async def _ended(self, folder: DomainFolder, live: Domain, record: Known) -> Observed:
+        """A QEMU that ended while nobody watched: its journal tells how."""
+        witness = Witness(folder, live)
+        witness.recall()
+        witness.journal.position = record.position
+        missed: list[Observation] = []
+        for event in witness.journal.read():
+            missed.extend(await witness.meaning(event))
+        last = witness.ending()
+        return Observed(
+            domain=folder.uuid, name=live.name, state=DomainState.SHUTOFF, reason=last.reason or last.detail,
+            missed=(*missed, last), stopped=last.detail,
+        )  # fmt: skip
+
+
+def _identity(folder: DomainFolder) -> Identity | None:
+    """The process of a folder, also where its start was cut off before that was noted."""
+    started = folder.read_process()
+    if started is not None:
+        return started.identity
+    found = find(journal_file.arguments(folder.journal)[1])
+    return found[0] if found else None
+
+
+def qemu_settings(settings: HostSettings) -> QemuSettings:
+    """The settings of QEMU on a host, from the worker's options.
+
+    :raises VirtbusError: an option is unknown.
+    """
+    options = dict(settings.options)
+    lasting = settings.state
+    chosen = QemuSettings(
+        emulator=Path(options.pop("emulator", "/usr/bin/qemu-system-x86_64")),
+        nvram=Path(options.pop("nvram", lasting / "nvram")),
+        memory=Path(options.pop("memory", lasting / "ram")),
+        sandbox=options.pop("sandbox", "on") == "on",
+        run_as=options.pop("run_as", None),
+        vnc_listen=options.pop("vnc_listen", "127.0.0.1"),
+    )
+    if options:
+        raise VirtbusError(f"the QEMU driver has no option {', '.join(sorted(options))}", host=settings.name)
+    return chosen

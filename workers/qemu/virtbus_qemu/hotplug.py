@@ -1,0 +1,211 @@
+"""The QMP commands that plug a device into a running QEMU, and that take it out again.
+
+    plug = Plug.of(live, device, capabilities, settings, folder)
+    plug.backends       added in order; where one fails, those before are taken away: plug.unwind(count)
+    plug.device         then device_add
+    plug.settle         then limits, links and the like
+    plug.removal        device_del; QEMU tells of the device's end by DEVICE_DELETED
+    plug.teardown       then the backends are taken away
+
+The device has its address and alias already (`live.prepare_device`). One mechanism serves every kind; what differs
+between kinds are the tables `PLUGGABLE` and `command.DESCRIBE`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from virtbus.domain.address import PciAddress
+from virtbus.domain.chardev import Channel
+from virtbus.domain.controller import Controller, ControllerType
+from virtbus.domain.device import Device
+from virtbus.domain.disk import Disk, DiskBus, DiskDevice
+from virtbus.domain.domain import Domain
+from virtbus.domain.input import Input, InputBus
+from virtbus.domain.interface import Interface
+from virtbus.domain.memorydevice import MemoryDevice
+from virtbus.domain.rng import Rng
+from virtbus.domain.smalldevice import Vsock
+from virtbus.domain.watchdog import Watchdog, WatchdogModel
+from virtbus.errors import ConfigUnsupported, WrongState
+from virtbus_qemu.capabilities import Capabilities
+from virtbus_qemu.chipset import chipset_of
+from virtbus_qemu.command import context_of, describe
+from virtbus_qemu.command.parts import Backend, Command, Parts
+from virtbus_qemu.folder import DomainFolder
+from virtbus_qemu.ledger import refuse_unread, watch
+from virtbus_qemu.settings import QemuSettings
+
+_HOT_DISK_BUSES = (DiskBus.VIRTIO, DiskBus.SCSI, DiskBus.USB)
+
+
+def _disk(disk: Disk) -> bool:
+    return disk.target.bus in _HOT_DISK_BUSES and (
+        disk.device is not DiskDevice.CDROM or disk.target.bus is not DiskBus.VIRTIO
+    )
+
+
+def _controller(controller: Controller) -> bool:
+    return controller.type is ControllerType.SCSI
+
+
+def _input(device: Input) -> bool:
+    return device.bus is not InputBus.PS2
+
+
+def _watchdog(device: Watchdog) -> bool:
+    return device.model is WatchdogModel.I6300ESB
+
+
+PLUGGABLE: dict[type[Device], Callable[[Any], bool]] = {
+    Disk: _disk,
+    Controller: _controller,
+    Interface: lambda _: True,
+    Channel: lambda _: True,
+    Input: _input,
+    Rng: lambda _: True,
+    Watchdog: _watchdog,
+    MemoryDevice: lambda _: True,
+    Vsock: lambda _: True,
+}
+"""The kinds that can be plugged while the guest runs, and which devices of the kind."""
+
+
+@dataclass(frozen=True)
+class Plug:
+    """A device as commands."""
+
+    alias: str
+    parts: Parts
+
+    @classmethod
+    def of(
+        cls,
+        live: Domain,
+        device: Device,
+        capabilities: Capabilities,
+        settings: QemuSettings,
+        folder: DomainFolder,
+        *,
+        strict: bool = False,
+    ) -> Plug:
+        """The commands of a device that is, or will be, in a running domain.
+
+        :param strict: whether to refuse what is set in the device and has no effect: for a new one.
+        :raise ConfigUnsupported: there are no such devices, or something in it cannot be done.
+        """
+        watched = watch(device) if strict else device
+        parts = describe(watched, context_of(live, folder.path, capabilities, settings))
+        if strict:
+            _ = watched.alias
+            refuse_unread(watched, f"/{device.element_tag}", live.name)
+        return cls(device.alias or "", parts)
+
+    @property
+    def backends(self) -> tuple[Backend, ...]:
+        """What the device needs on the host's side, in the order in which it is added."""
+        return self.parts.backends
+
+    @property
+    def has_device(self) -> bool:
+        """Whether the guest's side is a device of QEMU's under the alias; not so of what is built in."""
+        return self.parts.device is not None and "id" in self.parts.device
+
+    @property
+    def additions(self) -> tuple[Command, ...]:
+        """What plugs it: each backend, then the device."""
+        device = () if self.parts.device is None else (Command("device_add", self.parts.device),)
+        return (*(backend.add() for backend in self.backends), *device)
+
+    @property
+    def settle(self) -> tuple[Command, ...]:
+        """What makes it right once it is there."""
+        return self.parts.settle
+
+    @property
+    def removal(self) -> Command:
+        """What asks the guest to let go of it."""
+        return Command("device_del", {"id": self.alias})
+
+    @property
+    def teardown(self) -> tuple[Command, ...]:
+        """What frees the host's side, once the guest's side is gone."""
+        return tuple(backend.delete() for backend in reversed(self.backends))
+
+    def unwind(self, done: int) -> tuple[Command, ...]:
+        """What undoes the first `done` additions after the next one failed."""
+        return tuple(backend.delete() for backend in reversed(self.backends[:done]))
+
+
+def check_attach(live: Domain, device: Device) -> None:
+    """Refuse a device that cannot be plugged into a running domain.
+
+    :raise ConfigUnsupported: its kind cannot.
+    """
+    if not _is_pluggable(device):
+        raise ConfigUnsupported(
+            f"{_what(device)} cannot be attached while the domain runs",
+            domain=live.name,
+            hint="attach it to the definition (config); it is there after the next start",
+        )
+
+
+def check_detach(live: Domain, device: Device) -> None:
+    """Refuse a removal that can never come about, before anything is marked or sent.
+
+    :raise ConfigUnsupported: devices of this kind, or at this place, cannot be unplugged.
+    :raise WrongState: something still sits on it.
+    """
+    if not _is_pluggable(device) or device.alias is None:
+        raise ConfigUnsupported(
+            f"{_what(device)} cannot be detached while the domain runs",
+            domain=live.name,
+            hint="detach it from the definition (config); it is gone after the next start",
+        )
+    if isinstance(device, Controller):
+        _check_empty(live, device)
+    if isinstance(device.address, PciAddress):
+        _check_place(live, device, device.address)
+
+
+def _check_empty(live: Domain, controller: Controller) -> None:
+    for disk in live.devices.disks:
+        at = disk.address
+        if disk.target.bus is DiskBus.SCSI and getattr(at, "controller", None) == controller.index:
+            raise WrongState(
+                f"disk {disk.target.dev} sits on controller {controller.alias}",
+                domain=live.name,
+                hint="detach the disk first",
+            )
+
+
+def _check_place(live: Domain, device: Device, address: PciAddress) -> None:
+    if address.multifunction or address.function:
+        raise ConfigUnsupported(f"{_what(device)} is a function of a multifunction card", domain=live.name)
+    if chipset_of(live).express and address.bus == 0:
+        raise ConfigUnsupported(
+            f"{_what(device)} sits on the root bus, where nothing can be unplugged",
+            domain=live.name,
+            hint="put it on a pcie-root-port in the definition",
+        )
+    ports = (each for each in live.devices.controllers if each.type is ControllerType.PCI)
+    for port in ports:
+        if (
+            port.type is ControllerType.PCI
+            and port.index == address.bus
+            and port.target
+            and port.target.hotplug is False
+        ):
+            raise ConfigUnsupported(
+                f"{_what(device)} sits on controller {port.alias}, which has hotplug='off'", domain=live.name
+            )
+
+
+def _is_pluggable(device: Device) -> bool:
+    return any(isinstance(device, kind) and fits(device) for kind, fits in PLUGGABLE.items())
+
+
+def _what(device: Device) -> str:
+    return f"{device.element_tag} {device.alias or ''}".strip()
