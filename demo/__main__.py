@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from tests.guests import linux
+from tests.guests.debian import PackagesUnavailable
 
 from demo import domains
-from tests.guests import linux
 from virtbus.client import Client
 from virtbus.errors import VirtbusError
 from virtbus.operations.declaration import Operation
@@ -58,7 +59,7 @@ def stage(folder: Path) -> Stage:
         console.print("building the guest from Debian's kernel and busybox ...")
         try:
             guest = linux.build()
-        except Exception as error:
+        except (PackagesUnavailable, OSError) as error:
             console.print(f"[yellow]the guest cannot be built: {error}[/]")
         else:
             log = folder / "console.log"

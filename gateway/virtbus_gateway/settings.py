@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from virtbus.bus.settings import BusSettings
-from virtbus.errors import InvalidArgument
+from virtbus.config import BUS_ENVIRONMENT, load
 
 
 class GatewaySettings(BaseModel):
@@ -52,7 +50,7 @@ class GatewaySettings(BaseModel):
         return host.strip("[]"), int(port)
 
 
-ENVIRONMENT: dict[str, tuple[str, ...]] = {
+ENVIRONMENT = BUS_ENVIRONMENT | {
     "VIRTBUS_HTTP": ("http",),
     "VIRTBUS_TOKEN_FILE": ("token_file",),
     "VIRTBUS_METRICS_OPEN": ("metrics_open",),
@@ -63,15 +61,8 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "VIRTBUS_EVENT_QUEUE": ("event_queue",),
     "VIRTBUS_HEARTBEAT": ("heartbeat",),
     "VIRTBUS_NAME": ("name",),
-    "VIRTBUS_NATS": ("bus", "servers"),
-    "VIRTBUS_PREFIX": ("bus", "prefix"),
-    "VIRTBUS_NKEY_SEED": ("bus", "nkey_seed"),
-    "VIRTBUS_NATS_CA": ("bus", "tls_ca"),
-    "VIRTBUS_NATS_CERT": ("bus", "tls_cert"),
-    "VIRTBUS_NATS_KEY": ("bus", "tls_key"),
-    "VIRTBUS_REPLICAS": ("bus", "replicas"),
 }
-"""Where each variable's value goes; VIRTBUS_NATS is a list with commas."""
+"""Which variable of the environment is which setting."""
 
 
 def load_settings(
@@ -79,41 +70,8 @@ def load_settings(
     environment: Mapping[str, str] | None = None,
     flags: Mapping[str, Any] | None = None,
 ) -> GatewaySettings:
-    """The settings, the strongest source last: file, environment, flags.
+    """The gateway's settings; see virtbus.config.load.
 
-    :param environment: the process's own where it is None.
-    :param flags: nested as the settings are; None values are no settings.
     :raises InvalidArgument: the file is not TOML, or a setting is unknown or wrong.
     """
-    settings: dict[str, Any] = {}
-    if file is not None:
-        try:
-            settings = tomllib.loads(file.read_text())
-        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InvalidArgument(f"the settings in {file} cannot be read: {error}") from error
-    for variable, place in ENVIRONMENT.items():
-        value = (os.environ if environment is None else environment).get(variable)
-        if value is not None:
-            _put(settings, place, value.split(",") if place[-1] == "servers" else value)
-    for name, value in (flags or {}).items():
-        for place, each in _flat((name,), value):
-            _put(settings, place, each)
-    try:
-        return GatewaySettings.model_validate(settings)
-    except ValidationError as error:
-        places = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise InvalidArgument(f"the gateway's settings cannot be meant so: {places}") from error
-
-
-def _put(settings: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
-    for name in place[:-1]:
-        settings = settings.setdefault(name, {})
-    settings[place[-1]] = value
-
-
-def _flat(place: tuple[str, ...], value: Any) -> list[tuple[tuple[str, ...], Any]]:
-    if isinstance(value, BaseModel):
-        value = value.model_dump(exclude_unset=True)
-    if isinstance(value, Mapping):
-        return [each for name, inner in value.items() for each in _flat((*place, name), inner)]
-    return [] if value is None else [(place, value)]
+    return load(GatewaySettings, ENVIRONMENT, file=file, environment=environment, flags=flags)

@@ -1,4 +1,4 @@
-"""Settings of a service: from flags, else from VIRTBUS_* of the environment, else from a TOML file, else the default."""
+"""Settings of a service: from flags, else VIRTBUS_* of the environment, else a TOML file, else the default."""
 
 from __future__ import annotations
 

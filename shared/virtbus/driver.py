@@ -25,7 +25,6 @@ from virtbus.observations import Observe, Observed
 from virtbus.operations.statistics import DomainStatistics, Group
 from virtbus.state import DomainState
 
-
 T = TypeVar("T")
 
 
@@ -60,10 +59,14 @@ class HostFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What the record knows of a domain that should be active, handed to `inventory`."""
+    """What the record knows of a domain, handed to `inventory`."""
 
     incarnation: str | None
+    """Its run, or the last one."""
     position: int
+    """How far the hypervisor's history of that run is recorded."""
+    active: bool = True
+    """Whether it should be running."""
     pending: tuple[str, ...] = ()
     """Aliases whose removal is pending."""
 
@@ -125,12 +128,12 @@ class Work(Protocol):
         """Tell how far the job has come."""
 
 
-class Facet(ABC):
+class Facet(ABC):  # noqa: B024  its subclasses have the methods
     """A part of the contract that a family may lack."""
 
 
 class Driver(ABC):
-    """What every family provides. Create it, `connect`, take the `inventory`, then `watch` until cancelled."""
+    """What every family provides. Create it, `connect`, begin to `watch`, take the `inventory`."""
 
     family: ClassVar[str]
     local: ClassVar[bool] = True
@@ -149,9 +152,10 @@ class Driver(ABC):
 
     @abstractmethod
     async def inventory(self, known: Mapping[UUID, Known]) -> list[Observed]:
-        """Everything that is, now. From here on, changes are observed: none falls between this and `watch`.
+        """Everything that is, now. Changes are observed from here on, and `watch` may have begun before: what it
+        observes meanwhile is taken after the inventory.
 
-        :param known: what the record says is active; a hypervisor with a history tells what was `missed` since.
+        :param known: what the record has; a hypervisor with a history tells what was `missed` since.
         """
 
     @abstractmethod
@@ -167,7 +171,7 @@ class Driver(ABC):
         :raises ConfigUnsupported: it asks for what this hypervisor cannot do; `evidence["path"]` says where.
         """
 
-    async def undefined(self, domain: Domain, *, nvram: bool, keep_nvram: bool) -> None:
+    async def undefined(self, domain: Domain, *, nvram: bool, keep_nvram: bool) -> None:  # noqa: B027  most have none
         """The definition is about to go: remove the files that belong to it alone.
 
         :raises WrongState: it has such files and it was not said what becomes of them.

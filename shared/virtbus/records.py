@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -41,7 +41,8 @@ class Event(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    kind: EventKind
+    kind: Annotated[EventKind | str, Field(union_mode="left_to_right")]
+    """One that this version does not know is its plain name."""
     host: str
     family: str
     project: str = DEFAULT_PROJECT
@@ -143,7 +144,7 @@ class DomainRecord(Record):
     generation: int = 0
     """The generation of the domain's last event."""
     incarnation: str | None = None
-    """Which run of the domain this is: a process id and its start time, or the like."""
+    """Which run of the domain this is, or was the last: a process id and its start time, or the like."""
     position: int = 0
     """How far the hypervisor's own history of this incarnation has been recorded."""
     pending: list[PendingRemoval] = []

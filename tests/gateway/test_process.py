@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ import httpx
 import pytest
 
 from tests.conftest import Broker, bus_settings
-from tests.gateway.conftest import running
+from tests.gateway.conftest import Scene, running
 from virtbus.bus.connection import Bus
 from virtbus.errors import Unavailable
 from virtbus.records import JobRecord
@@ -25,6 +26,7 @@ from virtbus_gateway.settings import GatewaySettings
 
 PROGRAM = """
 import sys
+import time
 from virtbus_gateway.main import run
 from virtbus_gateway.settings import GatewaySettings
 run(GatewaySettings.model_validate_json(sys.argv[1]), started=lambda url: print(url, flush=True))
@@ -73,6 +75,18 @@ async def test_it_tells_its_supervisor_serves_and_stops_cleanly(broker: Broker, 
                         text = "".join([part async for part in events.aiter_text()])
                         assert await child.wait() == 0
     assert "come back with your last event id" in text
+
+
+async def test_answers_are_not_held_back_by_nagle(scene: Scene) -> None:
+    client = scene.client()
+    await client.get("/v1/hosts")
+    took: list[float] = []
+    for _ in range(20):
+        began = time.perf_counter()
+        await client.get("/v1/hosts")
+        took.append(time.perf_counter() - began)
+    # A delayed acknowledgement would cost each of them 40 ms.
+    assert min(took) < 0.03
 
 
 async def test_a_reader_that_waits_for_a_job_is_answered_when_it_stops(

@@ -13,7 +13,6 @@ import pytest
 
 from tests.qemu.machines import EMULATOR, LIMIT, MONITOR, Launch, Machine
 from virtbus_qemu import journal
-from virtbus_qemu.event import QmpEvent
 from virtbus_qemu.folder import DomainFolder, HostFolder
 from virtbus_qemu.journal import Journal
 from virtbus_qemu.monitor import Monitor
@@ -58,9 +57,9 @@ async def launch(emulator: Path, host: HostFolder) -> AsyncIterator[Launch]:
             os.close(source)
             stack.callback(process.close)
             stack.push_async_callback(process.kill, timeout=LIMIT)
-            events: list[QmpEvent] = []
-            monitor = await Monitor.connect(folder.monitor, timeout=LIMIT, on_event=events.append)
-            stack.push_async_callback(monitor.close)
-            return Machine(folder, process, monitor, Journal(folder.journal), events)
+            machine = Machine(folder, process, Journal(folder.journal))
+            machine.monitor = await Monitor.connect(folder.monitor, timeout=LIMIT, on_event=machine.note)
+            stack.push_async_callback(machine.monitor.close)
+            return machine
 
         yield start

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from virtbus_qemu.event import QmpEvent
 from virtbus_qemu.folder import DomainFolder
@@ -26,10 +27,27 @@ class Machine:
 
     folder: DomainFolder
     process: Process
-    monitor: Monitor
     journal: Journal
-    events: list[QmpEvent]
+    monitor: Monitor = field(init=False)
+    events: list[QmpEvent] = field(default_factory=list)
     """What came over the socket."""
+
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when something came over the socket."""
+
+    def note(self, event: QmpEvent) -> None:
+        """Take an event from the socket."""
+        self.events.append(event)
+        self.news.set()
+
+    async def until(self, found: Callable[[QmpEvent], bool]) -> None:
+        """Read the journal on until an event is found."""
+        async with asyncio.timeout(LIMIT):
+            while True:
+                self.news.clear()
+                if any(found(event) for event in self.journal.read()):
+                    return
+                await self.news.wait()
 
     @property
     def event_names(self) -> list[str]:

@@ -53,9 +53,7 @@ async def _plug_and_unplug(machine: Machine, console: Console) -> None:
     await machine.monitor.execute("device_add", card, timeout=LIMIT)
     await console.run("until [ -e /sys/block/vda ]; do usleep 5000; done")
     await machine.monitor.execute("device_del", {"id": "virtio-disk0"}, timeout=LIMIT)
-    async with asyncio.timeout(LIMIT):
-        while not any(_is_gone(event) for event in machine.journal.read()):
-            await asyncio.sleep(0.01)
+    await machine.until(_is_gone)
     await machine.monitor.execute("blockdev-del", {"node-name": "disk"}, timeout=LIMIT)
 
 

@@ -5,7 +5,6 @@ The guest never runs here: a reset makes QEMU complete every removal that is pen
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from uuid import UUID
 
@@ -94,9 +93,7 @@ async def test_a_device_is_plugged_and_torn_down_without_a_trace(
         await send(machine, plug.removal)
         await machine.monitor.execute("system_reset", timeout=LIMIT)
         # Not when the list of devices has it no more: what it used is freed a little later.
-        async with asyncio.timeout(LIMIT):
-            while not any(is_deleted(event, alias) for event in machine.journal.read()):
-                await asyncio.sleep(0.005)
+        await machine.until(lambda event: is_deleted(event, alias))
         # In the second round, all of it must be free to be used again.
         for command in plug.teardown:
             await send(machine, command)

@@ -39,5 +39,5 @@ class AuditLog:
 
         :raises Unavailable: the bus does not answer.
         """
-        headers = {"Nats-Msg-Id": f"audit/{entry.job}"} if entry.job else None
+        headers = {"Nats-Msg-Id": f"audit/{entry.operation}/{entry.job}"} if entry.job else None
         await self._link.write(self._link.subjects.audit, encode(entry), headers)

@@ -12,7 +12,7 @@ import contextlib
 import json
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import nats
 import nats.errors
@@ -36,6 +36,9 @@ WRONG_SEQUENCE = 10071
 """JetStream's error code for an expected last sequence that is not the last any more."""
 NOT_FOUND = {10014, 10037, 10059}
 """JetStream's error codes for consumer, message and stream not found."""
+
+
+T = TypeVar("T")
 
 
 class ApiError(InternalError):
@@ -125,7 +128,7 @@ class Link:
         """
         with ROUND_TRIPS.labels("request").time():
             try:
-                return await self.client.request(subject, payload, timeout=timeout)
+                return await cancellable(self.client.request(subject, payload, timeout=timeout))
             except nats.errors.NoRespondersError as error:
                 raise Unavailable(f"nobody serves {subject}") from error
             except (TimeoutError, nats.errors.Error, OSError) as error:
@@ -171,7 +174,8 @@ class Link:
     async def _write_once(self, subject: str, payload: bytes, headers: dict[str, str] | None, timeout: float) -> int:
         with ROUND_TRIPS.labels("write").time():
             try:
-                answer = await self.client.request(subject, payload, timeout=timeout, headers=headers)
+                asked = self.client.request(subject, payload, timeout=timeout, headers=headers)
+                answer = await cancellable(asked)
             except nats.errors.MaxPayloadError as error:
                 raise TooLarge(f"a message of {len(payload)} bytes does not fit on the bus") from error
             except (TimeoutError, nats.errors.Error, OSError) as error:
@@ -187,6 +191,20 @@ class Link:
     async def subscribe(self, subject: str, callback: Callable[[Msg], Awaitable[None]] | None = None) -> Subscription:
         """A plain subscription."""
         return await self.client.subscribe(subject, cb=callback)
+
+
+async def cancellable(awaited: Awaitable[T]) -> T:
+    """Await something of the library without losing a cancel.
+
+    Until Python 3.12 asyncio.wait_for, on which the library builds, swallows a cancel that arrives together with the
+    answer; a task group would then wait for ever.
+    """
+    task = asyncio.current_task()
+    before = 0 if task is None else task.cancelling()
+    answer = await awaited
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
+    return answer
 
 
 class _Unanswered(Exception):

@@ -13,7 +13,7 @@ import nats.errors
 
 from virtbus.bus.bucket import Bucket, Exists
 from virtbus.bus.codec import pack, unpack
-from virtbus.bus.link import ApiError, Link
+from virtbus.bus.link import ApiError, Link, cancellable
 from virtbus.bus.reading import Entry, Pull
 from virtbus.bus.streams import DUPLICATE_WINDOW
 from virtbus.errors import KeyReused, Unavailable
@@ -132,7 +132,7 @@ class JobQueue:
         :raises Unavailable: the bus does not answer; the job will be delivered again and found ended.
         """
         try:
-            await self._link.client.request(delivery.entry.reply, b"+ACK", timeout=3)
+            await cancellable(self._link.client.request(delivery.entry.reply, b"+ACK", timeout=3))
         except (TimeoutError, nats.errors.Error, OSError) as error:
             raise Unavailable("the bus did not confirm an acknowledgement") from error
 

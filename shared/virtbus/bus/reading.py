@@ -18,7 +18,7 @@ from typing import Any
 import nats.errors
 from nats.aio.msg import Msg
 
-from virtbus.bus.link import NOT_FOUND, ApiError, Link
+from virtbus.bus.link import NOT_FOUND, ApiError, Link, cancellable
 from virtbus.errors import Unavailable
 
 BATCH = 500
@@ -73,7 +73,7 @@ class Pull:
             outstanding = BATCH
             while True:
                 try:
-                    message = await subscription.next_msg(timeout=SILENCE)
+                    message = await cancellable(subscription.next_msg(timeout=SILENCE))
                 except (TimeoutError, nats.errors.Error):
                     await self._check()
                     await self._ask(inbox)

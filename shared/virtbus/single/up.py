@@ -40,14 +40,20 @@ def parser() -> argparse.ArgumentParser:
         description="Run a whole Virtbus on this machine: an embedded nats-server, the gateway, and a worker for each"
         " hypervisor. Stops cleanly on SIGTERM or Ctrl-C; domains run on, and are found again.",
     )
-    result.add_argument("--host", action="append", default=[], metavar="NAME=URI",
-                        help="a host to serve, such as kvm1=qemu:///system or sim=simulated:///default?domains=100;"
-                        " may be repeated (default: QEMU where it is installed, and the simulated hypervisor)")  # fmt: skip
+    result.add_argument(
+        "--host", action="append", default=[], metavar="NAME=URI",
+        help="a host to serve, such as kvm1=qemu:///system or sim=simulated:///default?domains=100;"
+        " may be repeated (default: QEMU where it is installed, and the simulated hypervisor)",
+    )  # fmt: skip
     result.add_argument("--state-dir", type=Path, metavar="DIR", help=f"where all is kept ({default_state_dir()})")
-    result.add_argument("--http", default=DEFAULT_HTTP, metavar="ADDR:PORT",
-                        help=f"where the gateway listens (default: {DEFAULT_HTTP}; port 0 takes a free one)")  # fmt: skip
-    result.add_argument("--ready-file", type=Path, metavar="FILE",
-                        help="gets a JSON document with URLs, token file and process ids once all are ready")  # fmt: skip
+    result.add_argument(
+        "--http", default=DEFAULT_HTTP, metavar="ADDR:PORT",
+        help=f"where the gateway listens (default: {DEFAULT_HTTP}; port 0 takes a free one)",
+    )  # fmt: skip
+    result.add_argument(
+        "--ready-file", type=Path, metavar="FILE",
+        help="gets a JSON document with URLs, token file and process ids once all are ready",
+    )  # fmt: skip
     result.add_argument("--option", action="append", default=[], metavar="KEY=VALUE",
                         help="a setting handed to every worker's driver")  # fmt: skip
     return result

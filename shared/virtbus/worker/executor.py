@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from prometheus_client import Counter, Histogram
 from pydantic import BaseModel, ValidationError
@@ -75,11 +76,14 @@ class Executor:
             log.warning("job %s of host %s has no record any more and is dropped", delivery.job, host)
             await self._acknowledge(delivery)
             return None
-        return self.work(stored.record, stored.revision)
+        return self.work(stored.record, stored.revision, delivery.entry.time)
 
-    def work(self, record: JobRecord, revision: int) -> JobWork:
-        """An attempt at a job that is stored."""
-        age = max(0.0, now().timestamp() + self.skew - record.accepted.timestamp())
+    def work(self, record: JobRecord, revision: int, since: datetime | None = None) -> JobWork:
+        """An attempt at a job that is stored.
+
+        :param since: the broker's timestamp of its message, from which its time limit counts.
+        """
+        age = max(0.0, now().timestamp() + self.skew - (since or record.accepted).timestamp())
         return JobWork(
             self.bus, record, revision, family=self.driver.family, age=age, check=self.check
         )

@@ -15,7 +15,6 @@ from typing import Any
 from uuid import UUID
 
 from virtbus import __version__
-from virtbus.bus.bucket import Stale
 from virtbus.bus.connection import Bus
 from virtbus.bus.ownership import Ownership, take
 from virtbus.bus.queue import Delivery
@@ -91,7 +90,7 @@ class HostServer:
                     await self._serve()
                 except* HostTaken as group:
                     raise group.exceptions[0] from None
-                except* (Unavailable, Stale, VirtbusError) as group:
+                except* (TimeoutError, VirtbusError) as group:
                     self._note(group)
                 self.serving.clear()
                 await asyncio.sleep(RETRY)
@@ -266,18 +265,21 @@ class Tenure:
         await self.driver.watch()
         raise Unavailable("the hypervisor cannot be watched any more", host=self.host)
 
-    async def _reconcile(self) -> None:
+    async def _inventory(self) -> dict[UUID, Observed]:
         known = {
             uuid: Known(
                 incarnation=desk.record.incarnation,
                 position=desk.record.position,
+                active=desk.exists and desk.record.state.active,
                 pending=tuple(mark.alias for mark in desk.record.pending),
             )
             for uuid, desk in self.desks.items()
-            if desk.exists and desk.record.state.active
         }
         async with asyncio.timeout(CONNECT_LIMIT):
-            inventory = {found.domain: found for found in await self.driver.inventory(known)}
+            return {found.domain: found for found in await self.driver.inventory(known)}
+
+    async def _reconcile(self) -> None:
+        inventory = await self._inventory()
         for found in inventory.values():
             await self._adopt(found)
         for uuid, desk in list(self.desks.items()):
@@ -292,6 +294,8 @@ class Tenure:
 
     async def _adopt(self, found: Observed) -> None:
         """A domain that the record does not know gets one."""
+        if not found.state.active and found.persistent is None:
+            return
         desk = self.desk(found.domain)
         if desk.exists:
             return
@@ -366,14 +370,14 @@ class Tenure:
         await self.bus.hosts.update(self.host, record, ownership.revision)
 
     async def _compare_now_and_then(self) -> None:
+        """What no observation told is found by looking; domains that are being worked on are left for the next time."""
         while True:
             await asyncio.sleep(RECONCILE_EVERY)
-            async with asyncio.timeout(CONNECT_LIMIT):
-                found = {one.domain for one in await self.driver.inventory({}) if one.state.active}
-            recorded = {uuid for uuid, desk in self.desks.items() if desk.exists and desk.record.state.active}
-            busy = {uuid for uuid, lane in self.lanes.items() if not lane.idle}
-            if (found ^ recorded) - busy:
-                raise Unavailable("what is differs from what is recorded: taking the host anew", host=self.host)
+            inventory = await self._inventory()
+            for uuid, desk in list(self.desks.items()):
+                lane = self.lanes.get(uuid)
+                if lane is None or lane.idle:
+                    await self._compare(desk, inventory.get(uuid))
 
     def cancel(self, job: str, principal: str) -> bool:
         """Have a running or waiting job give up; says whether it is in hand here."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from virtbus.bus.queue import Delivery
 from virtbus.errors import Overtaken
@@ -45,14 +46,15 @@ class Lane:
         return not self._draining
 
     async def stopped(self, reason: Overtaken) -> bool:
-        """Have the running job give up, and wait until it has; says whether there was one."""
+        """Have the running job give up, and wait until it has; says whether there was one and it did."""
         running = self.running
         if running is None:
             return False
         running.give_up(reason)
-        async with asyncio.timeout(GRACE):
-            await self._idle.wait()
-        return True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GRACE):
+                await self._idle.wait()
+        return self._idle.is_set()
 
     async def _drain(self) -> None:
         while self._queue:

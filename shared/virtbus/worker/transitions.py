@@ -57,19 +57,18 @@ def _started(record: DomainRecord, told: seen.Started) -> Change | None:
     if told.paused:
         events = (*events, lifecycle("suspended", "paused"))
         state, reason = DomainState.PAUSED, "user"
-    fields = {"state": state, "reason": reason, "incarnation": told.incarnation, "id": told.id}
+    fields: dict[str, Any] = {"state": state, "reason": reason, "incarnation": told.incarnation, "id": told.id}
+    fields["position"] = told.position or 0
     return Change(fields | recorded(told.live) | {"pending": _settled(record, "exit")}, events, told.live)
 
 
 def _stopped(record: DomainRecord, told: seen.Stopped) -> Change | None:
     if not record.state.active:
         return None
-    fields = {
+    fields: dict[str, Any] = {
         "state": DomainState.SHUTOFF,
         "reason": told.reason or told.detail,
-        "incarnation": None,
         "id": None,
-        "position": 0,
         "pending": _settled(record, "exit"),
     }
     if not record.persistent:
@@ -192,6 +191,7 @@ _TABLE: dict[type[seen.Observation], Callable[[DomainRecord, Any], Change | None
 
 def meaning(record: DomainRecord, told: seen.Observation) -> Change | None:
     """What an observation changes in this record; None if nothing."""
-    if told.position is not None and told.position <= record.position and not isinstance(told, seen.Started):
+    known = told.position is not None and told.position <= record.position
+    if known and not (isinstance(told, seen.Started) and told.incarnation != record.incarnation):
         return None
     return _TABLE[type(told)](record, told)

@@ -167,8 +167,12 @@ class JobWork:
                     self._revision = await self._bus.jobs.update(key, wanted, self._revision)
                 except Stale:
                     stored = await self._bus.jobs.get(key)
-                    if stored is None or stored.record.state.ended:
+                    if stored is None:
                         raise
+                    if stored.record.state.ended:
+                        # A job has one end, and it has it already: what somebody else found out is the same.
+                        self.record, self._revision = stored.record, stored.revision
+                        return
                     # The gateway asked for a cancel meanwhile: keep that, and write again.
                     log.info("job %s was asked to be cancelled", self.record.id)
                     self.record = self.record.model_copy(update={"cancel_requested": stored.record.cancel_requested})

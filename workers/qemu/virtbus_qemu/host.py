@@ -64,6 +64,8 @@ class QemuHost:
         self.settings = qemu_settings(settings)
         self.cache = settings.state.parent.parent / "capabilities"
         self.machines: dict[UUID, Machine] = {}
+        self.starting: set[UUID] = set()
+        """Domains whose start is under way: nobody else looks into their folders."""
         self._arriving: asyncio.Queue[Machine] = asyncio.Queue()
         self._numbers = 0
 
@@ -141,6 +143,8 @@ class QemuHost:
         return [observed for task in tasks if (observed := task.result()) is not None]
 
     async def _look(self, folder: DomainFolder, known: Mapping[UUID, Known]) -> Observed | None:
+        if folder.uuid in self.starting:
+            return None
         if folder.uuid in self.machines:
             return await self._state(self.machines[folder.uuid], ())
         identity = _identity(folder)
@@ -148,7 +152,8 @@ class QemuHost:
         record = known.get(folder.uuid)
         if identity is not None and text is not None and identity.alive():
             return await self._adopt(folder, identity, Domain.parse(text), record)
-        if record is None or identity is None or record.incarnation != incarnation(identity) or text is None:
+        counts = record is not None and record.active and identity is not None
+        if record is None or not counts or text is None or record.incarnation != _name(identity):
             # Nobody counts on what it tells any more.
             folder.remove()
             return None
@@ -219,6 +224,10 @@ class QemuHost:
             domain=folder.uuid, name=live.name, state=DomainState.SHUTOFF, reason=last.reason or last.detail,
             missed=(*missed, last), stopped=last.detail,
         )  # fmt: skip
+
+
+def _name(identity: Identity | None) -> str | None:
+    return None if identity is None else incarnation(identity)
 
 
 def _identity(folder: DomainFolder) -> Identity | None:

@@ -16,7 +16,7 @@ from virtbus.driver import Lifecycle, Target, Work
 from virtbus.errors import HypervisorError, HypervisorGone, VirtbusError
 from virtbus.observations import Started
 from virtbus_qemu import chains, journal, live, network, nvram
-from virtbus_qemu.command import MONITOR_DESCRIPTOR, build_argv, settle
+from virtbus_qemu.command import MONITOR_DESCRIPTOR, build_argv, environment, settle
 from virtbus_qemu.event import QmpEvent
 from virtbus_qemu.folder import DomainFolder
 from virtbus_qemu.folder import Started as Process_
@@ -44,7 +44,11 @@ class QemuLifecycle(Lifecycle):
         """See Lifecycle."""
         machine = self.host.machines.get(target.uuid)
         if machine is None:
-            await self._launch(target, definition, work, paused)
+            self.host.starting.add(target.uuid)
+            try:
+                await self._launch(target, definition, work, paused)
+            finally:
+                self.host.starting.discard(target.uuid)
         elif not paused:
             # An earlier attempt launched it and died before it was told to run.
             await self._run_on(machine, work)
@@ -88,7 +92,9 @@ class QemuLifecycle(Lifecycle):
         try:
             with folder.listen() as listener:
                 descriptors = {STANDARD_INPUT: journal_input, MONITOR_DESCRIPTOR: listener.fileno()}
-                process = Process.spawn(argv, log=folder.log, descriptors=descriptors)
+                process = Process.spawn(
+                    argv, log=folder.log, descriptors=descriptors, environment=environment(domain)
+                )
         finally:
             os.close(journal_input)
         machine = Machine(folder, process, domain, self.host.observe, self.host.parts)

@@ -17,7 +17,7 @@ from virtbus.driver import Work
 from virtbus.errors import HypervisorError, HypervisorGone, VirtbusError
 from virtbus.observations import Observe
 from virtbus_qemu import network
-from virtbus_qemu.command.parts import Parts
+from virtbus_qemu.command.parts import Command, Parts
 from virtbus_qemu.event import QmpEvent
 from virtbus_qemu.folder import DomainFolder
 from virtbus_qemu.monitor import Monitor
@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 
 QUICK = 5.0
 """Seconds for a command that QEMU answers at once."""
+BUSY = ("in use", "busy")
+BUSY_WAITS = (0.005, 0.02, 0.05, 0.1, 0.2)
+"""Seconds between tries to take away a backend of a device that has just left."""
 KILL_LIMIT = 5.0
 """Seconds for the kernel to end a process that was sent SIGKILL."""
 DescribeLive = Callable[[Domain, Device, DomainFolder], Parts]
@@ -163,16 +166,30 @@ class Machine(Witness):
             await self.execute("system_reset")
             await self.execute("cont")
 
+    async def _free(self, command: Command) -> None:
+        """Take a backend away; one that QEMU is still letting go of is busy for a moment."""
+        for wait in (*BUSY_WAITS, None):
+            try:
+                await self.execute(command.execute, command.arguments)
+                return
+            except HypervisorGone:
+                raise
+            except HypervisorError as error:
+                answer = str(error.evidence.get("answer"))
+                if wait is None or not any(word in answer for word in BUSY):
+                    raise
+                await asyncio.sleep(wait)
+
     async def tear_down(self, device: Device) -> None:
         """Free what served a device that the guest has let go of; what is gone already is as good."""
         for backend in reversed(self.parts(self.live, device, self.folder).backends):
-            command = backend.delete()
             try:
-                await self.execute(command.execute, command.arguments)
+                await self._free(backend.delete())
             except HypervisorGone:
                 return
             except HypervisorError as error:
-                log.info("domain %s: a teardown step was refused: %s", self.uuid, error)
+                if "find" not in str(error.evidence.get("answer")):
+                    log.warning("domain %s: a teardown step was refused: %s", self.uuid, error)
         if isinstance(device, Interface):
             network.disconnect(device)
 

@@ -17,7 +17,7 @@ import logging
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from qemu.qmp import ConnectError, ExecInterruptedError, ExecuteError, QMPClient, QMPError, StateError
@@ -117,7 +117,7 @@ class Monitor:
         greeting = self._client.greeting
         if greeting is None:
             return ""
-        numbers: Mapping[str, int] = greeting.QMP.version["qemu"]  # type: ignore[assignment]
+        numbers = cast(Mapping[str, int], greeting.QMP.version["qemu"])
         return ".".join(str(numbers[part]) for part in ("major", "minor", "micro"))
 
     async def execute(self, command: str, arguments: Mapping[str, Any] | None = None, *, timeout: float) -> Any:

@@ -78,9 +78,9 @@ async def undefine(case: Case) -> Empty:
     if not case.desk.record.persistent:
         raise case.wrong_state("a transient domain cannot be undefined", "destroy it, and it is gone")
     definition = (await case.desk.definition()).persistent
+    await case.work.before_effect()
     if definition is not None:
         await case.driver.undefined(definition, nvram=operation.nvram, keep_nvram=operation.keep_nvram)
-    await case.work.before_effect()
     await case.desk.change(
         lambda record: {
             "persistent": False,

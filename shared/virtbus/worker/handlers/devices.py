@@ -7,10 +7,7 @@ from typing import cast
 from virtbus.domain import (
     Device,
     Disk,
-    Domain,
     Form,
-    check,
-    complete,
     complete_device,
     find,
     insert,
@@ -19,10 +16,11 @@ from virtbus.domain import (
     replace,
     resolve,
 )
+from virtbus.domain.device import USER_ALIAS
 from virtbus.domain.disk import DiskDevice
 from virtbus.domain.storage import StorageSource, StorageType
 from virtbus.driver import Devices
-from virtbus.errors import ConfigUnsupported, NoDevice
+from virtbus.errors import ConfigUnsupported
 from virtbus.operations.device import (
     AttachDevice,
     Attachment,
@@ -35,6 +33,7 @@ from virtbus.operations.device import (
 from virtbus.operations.fields import Affect
 from virtbus.worker.handlers.affect import affected
 from virtbus.worker.handlers.case import Case, Handler
+from virtbus.worker.handlers.persistent import commit, committed, persistent
 from virtbus.worker.removal import detach_live
 
 
@@ -47,14 +46,14 @@ async def attach(case: Case) -> Attachment:
     driver = case.facet(Devices) if live else None
     if live and definition.live is not None:
         complete_device(definition.live, device)
+    changed = None
     if config and not case.repeated:
-        changed = (await _persistent(case)).copy()
+        changed = (await persistent(case)).copy()
         insert(changed, parse_device(operation.xml))
-        complete(changed)
-        await _commit(case, changed)
-    if driver is None:
-        return Attachment(alias=device.alias, xml=device.format())
-    attached = await driver.attach(await case.desk.target(), device, case.work)
+    async with committed(case, changed):
+        if driver is None:
+            return Attachment(alias=device.alias, xml=device.format())
+        attached = await driver.attach(await case.desk.target(), device, case.work)
     await case.desk.recorded()
     return Attachment(alias=attached.alias, xml=attached.format(Form.LIVE))
 
@@ -68,7 +67,7 @@ async def detach(case: Case) -> Detachment:
         # Asked for already: the persistent definition, where it was meant, has been changed by the first job.
         return await _unplug(case, operation.alias, None)
     definition = await case.desk.definition()
-    chosen = definition.live if live and definition.live is not None else await _persistent(case)
+    chosen = definition.live if live and definition.live is not None else await persistent(case)
     return await _detach(case, config, live, find(chosen, operation.alias))
 
 
@@ -80,7 +79,7 @@ async def detach_described(case: Case) -> Detachment:
     if mark is not None:
         return await _unplug(case, mark.alias, None)
     definition = await case.desk.definition()
-    chosen = definition.live if live and definition.live is not None else await _persistent(case)
+    chosen = definition.live if live and definition.live is not None else await persistent(case)
     return await _detach(case, config, live, resolve(chosen, parse_device(operation.xml)))
 
 
@@ -88,9 +87,9 @@ async def _detach(case: Case, config: bool, live: bool, device: Device) -> Detac
     if live and device.alias is not None:
         case.facet(Devices).check_detach(await case.desk.target(), device)
     if config and not case.repeated:
-        changed = (await _persistent(case)).copy()
+        changed = (await persistent(case)).copy()
         remove(changed, resolve(changed, device))
-        await _commit(case, changed)
+        await commit(case, changed)
     if not live or device.alias is None:
         return Detachment(alias=device.alias or "", outcome="removed", by="config")
     return await _unplug(case, device.alias, device)
@@ -131,34 +130,20 @@ async def _update(case: Case, alias: str, device: Device, affect: Affect, force:
     driver = case.facet(Devices) if live else None
     definition = await case.desk.definition()
     present = find(definition.live, alias) if live and definition.live is not None else None
-    if config:
-        changed = (await _persistent(case)).copy()
+    changed = None
+    if config and not case.repeated:
+        changed = (await persistent(case)).copy()
         old = resolve(changed, present) if present is not None else find(changed, alias)
         wanted = device.copy()
-        if wanted.alias is not None and not wanted.alias.startswith("ua-"):
+        if wanted.alias is not None and not wanted.alias.startswith(USER_ALIAS):
             wanted.alias = None
         replace(changed, old, wanted)
-        await _commit(case, changed)
-    if driver is None:
-        return Attachment(alias=device.alias, xml=device.format())
-    updated = await driver.update(await case.desk.target(), alias, device, case.work, force=force)
+    async with committed(case, changed):
+        if driver is None:
+            return Attachment(alias=device.alias, xml=device.format())
+        updated = await driver.update(await case.desk.target(), alias, device, case.work, force=force)
     await case.desk.recorded()
     return Attachment(alias=updated.alias, xml=updated.format(Form.LIVE))
-
-
-async def _persistent(case: Case) -> Domain:
-    persistent = (await case.desk.definition()).persistent
-    if persistent is None:
-        raise NoDevice("the domain has no persistent definition", domain=case.desk.record.uuid)
-    return persistent
-
-
-async def _commit(case: Case, changed: Domain) -> None:
-    """Check the changed definition, complete it, and write it; what it refuses changes nothing."""
-    check(changed)
-    completed = case.driver.complete(changed, await _persistent(case))
-    await case.work.before_effect()
-    await case.desk.change(lambda _: {"last_job": case.work.job}, persistent=completed)
 
 
 HANDLERS: dict[str, Handler] = {

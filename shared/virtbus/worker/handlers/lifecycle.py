@@ -64,7 +64,8 @@ async def destroy(case: Case) -> DomainStatus:
     driver = case.facet(Lifecycle)
     case.require_domain()
     incarnation = case.desk.record.incarnation
-    if case.work.begun is not None and case.work.begun.get("run") != incarnation:
+    if case.work.begun is not None and (case.work.begun.get("run") != incarnation or not case.desk.record.state.active):
+        # The run that it was to end has ended.
         return case.status()
     if not case.desk.record.state.active:
         reason = Overtaken(f"{operation.name} went past it", hint="start the domain again if it should run")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 from virtbus.domain import Domain
@@ -10,7 +11,8 @@ from virtbus.errors import InvalidArgument
 from virtbus.operations.tuning import SetMemory, SetVcpus, Size
 from virtbus.worker.handlers.affect import affected
 from virtbus.worker.handlers.case import Case, Handler
-from virtbus.worker.size import most_memory, most_vcpus, recorded
+from virtbus.worker.handlers.persistent import committed, persistent
+from virtbus.worker.size import most_memory, most_vcpus
 from virtbus.worker.size import set_memory as put_memory
 from virtbus.worker.size import set_vcpus as put_vcpus
 
@@ -27,13 +29,11 @@ async def set_vcpus(case: Case) -> Size:
                 hint="redefine the domain with a larger <vcpu>",
             )  # fmt: skip
     driver = case.facet(Tuning) if live else None
-    if config:
-        changed = (await _persistent(case)).copy()
-        put_vcpus(changed, operation.count)
-        await _commit(case, changed)
-    if driver is not None:
-        await driver.set_vcpus(await case.desk.target(), operation.count, case.work)
-        await case.desk.recorded()
+    changed = await _changed(case, config, lambda domain: put_vcpus(domain, operation.count))
+    async with committed(case, changed):
+        if driver is not None:
+            await driver.set_vcpus(await case.desk.target(), operation.count, case.work)
+    await case.desk.recorded()
     return Size(vcpus=operation.count, memory=case.desk.record.memory)
 
 
@@ -49,32 +49,27 @@ async def set_memory(case: Case) -> Size:
                 hint="redefine the domain with a larger <memory>, or attach a memory device",
             )  # fmt: skip
     driver = case.facet(Tuning) if live else None
-    if config:
-        changed = (await _persistent(case)).copy()
-        put_memory(changed, operation.size)
-        await _commit(case, changed)
-    if driver is not None:
-        await driver.set_memory(await case.desk.target(), operation.size, case.work)
-        await case.desk.recorded()
+    changed = await _changed(case, config, lambda domain: put_memory(domain, operation.size))
+    async with committed(case, changed):
+        if driver is not None:
+            await driver.set_memory(await case.desk.target(), operation.size, case.work)
+    await case.desk.recorded()
     return Size(vcpus=case.desk.record.vcpus, memory=operation.size)
+
+
+async def _changed(case: Case, config: bool, change: Callable[[Domain], None]) -> Domain | None:
+    """The definition as it shall be; None where it stays, or an earlier attempt has written it."""
+    if not config or case.repeated:
+        return None
+    changed = (await persistent(case)).copy()
+    change(changed)
+    return changed
 
 
 async def _definitions(case: Case, config: bool, live: bool) -> list[Domain]:
     definition = await case.desk.definition()
     chosen = [definition.persistent if config else None, definition.live if live else None]
     return [domain for domain in chosen if domain is not None]
-
-
-async def _persistent(case: Case) -> Domain:
-    persistent = (await case.desk.definition()).persistent
-    assert persistent is not None
-    return persistent
-
-
-async def _commit(case: Case, changed: Domain) -> None:
-    await case.work.before_effect()
-    fields = {} if case.desk.record.state.active else recorded(changed)
-    await case.desk.change(lambda _: fields | {"last_job": case.work.job}, persistent=changed)
 
 
 HANDLERS: dict[str, Handler] = {"domain.set-vcpus": set_vcpus, "domain.set-memory": set_memory}

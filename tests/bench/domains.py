@@ -1,0 +1,121 @@
+"""The documents of the benchmark; ours and the rival get the same, each with files of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import UUID, uuid5
+from xml.sax.saxutils import escape, quoteattr
+
+from tests.guests.linux import Guest
+
+NAMESPACE = UUID("6ba7b812-9dad-11d1-80b4-00c04fd430c8")
+EMULATOR = "/usr/bin/qemu-system-x86_64"
+IMAGE_BYTES = 16 * 1024 * 1024
+
+_GUEST = """<domain type='qemu'>
+  <name>{name}</name>
+  <uuid>{uuid}</uuid>
+  <memory unit='MiB'>128</memory>
+  <vcpu>1</vcpu>
+  <os>
+    <type arch='x86_64' machine='q35'>hvm</type>
+    <kernel>{kernel}</kernel>
+    <initrd>{initrd}</initrd>
+    <cmdline>{cmdline}</cmdline>
+  </os>
+  <features><acpi/></features>
+  <devices>
+    <emulator>{emulator}</emulator>
+    <serial type='file'><source path={console}/></serial>
+    <interface type='user'><model type='virtio'/></interface>
+    <graphics type='vnc'/>
+    <video><model type='vga'/></video>
+  </devices>
+</domain>
+"""
+
+_SMALL = """<domain type='qemu'>
+  <name>{name}</name>
+  <uuid>{uuid}</uuid>
+  <memory unit='MiB'>32</memory>
+  <vcpu>1</vcpu>
+  <os>
+    <type arch='x86_64' machine='q35'>hvm</type>
+    <boot dev='hd'/>
+  </os>
+  <features><acpi/></features>
+  <devices>
+    <emulator>{emulator}</emulator>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='raw'/>
+      <source file={image}/>
+      <target dev='vda' bus='virtio'/>
+    </disk>
+    <interface type='user'><model type='virtio'/></interface>
+  </devices>
+</domain>
+"""
+
+_DISK = """<disk type='file' device='disk'>
+  <driver name='qemu' type='raw'/>
+  <source file={path}/>
+  <target dev='vdb' bus='virtio'/>
+</disk>
+"""
+
+
+def uuid_of(name: str) -> UUID:
+    """The UUID of the domain of that name, the same in every run."""
+    return uuid5(NAMESPACE, name)
+
+
+def guest(name: str, linux: Guest, console: Path) -> str:
+    """A domain that boots the test guest, with what a small real one has."""
+    return _GUEST.format(
+        name=name, uuid=uuid_of(name), kernel=escape(str(linux.kernel)), initrd=escape(str(linux.initrd)),
+        cmdline=escape(linux.cmdline), console=quoteattr(str(console)), emulator=EMULATOR,
+    )  # fmt: skip
+
+
+def small(name: str, image: Path) -> str:
+    """A domain of a crowd: a disk and a network card, and nothing to boot."""
+    make_image(image)
+    return _SMALL.format(name=name, uuid=uuid_of(name), image=quoteattr(str(image)), emulator=EMULATOR)
+
+
+def disk(image: Path) -> str:
+    """The disk that is plugged and unplugged."""
+    make_image(image)
+    return _DISK.format(path=quoteattr(str(image)))
+
+
+def make_image(path: Path) -> None:
+    """An empty raw image."""
+    with path.open("ab") as file:
+        file.truncate(IMAGE_BYTES)
+
+
+def large(count: int = 12) -> str:
+    """A document of some 5 KB with a device of many kinds."""
+    disks = "".join(
+        f"""<disk type='file' device='disk'><driver name='qemu' type='qcow2' cache='none'/>
+        <source file='/images/{number}.qcow2'/><target dev='vd{chr(97 + number)}' bus='virtio'/></disk>"""
+        for number in range(count)
+    )
+    cards = "".join(
+        f"""<interface type='bridge'><mac address='52:54:00:00:00:{number:02x}'/><source bridge='br{number}'/>
+        <model type='virtio'/><driver name='vhost' queues='2'/></interface>"""
+        for number in range(count)
+    )
+    return f"""<domain type='kvm'><name>large</name><uuid>{uuid_of("large")}</uuid>
+      <title>A document of the usual size</title><memory unit='GiB'>4</memory><vcpu placement='static'>4</vcpu>
+      <os><type arch='x86_64' machine='q35'>hvm</type><boot dev='hd'/></os>
+      <features><acpi/><apic/><vmport state='off'/></features><cpu mode='host-model'/>
+      <clock offset='utc'><timer name='rtc' tickpolicy='catchup'/><timer name='hpet' present='no'/></clock>
+      <on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot><on_crash>destroy</on_crash>
+      <devices><emulator>{EMULATOR}</emulator>{disks}{cards}
+        <serial type='pty'><target port='0'/></serial><console type='pty'><target type='serial' port='0'/></console>
+        <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+        <input type='tablet' bus='usb'/><graphics type='vnc' port='-1' autoport='yes' listen='127.0.0.1'/>
+        <video><model type='virtio' heads='1' primary='yes'/></video><memballoon model='virtio'/>
+        <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng></devices></domain>"""
