@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from virtbus.bus.connection import Bus
-from virtbus.bus.server import find_server, read_url, wait_ready, write_configuration
+from virtbus.bus.server import find_server, read_urls, wait_ready, write_configuration
 from virtbus.bus.settings import BusSettings
 
 
@@ -24,6 +24,7 @@ class Broker:
         self.folder = folder
         self.process: asyncio.subprocess.Process | None = None
         self.url = ""
+        self.monitor = ""
         self._listen = "127.0.0.1:-1"
 
     async def start(self) -> None:
@@ -32,7 +33,7 @@ class Broker:
             self.process = await asyncio.create_subprocess_exec(
                 str(find_server()), "-c", str(configuration), stdout=log, stderr=log
             )
-        self.url = await read_url(self.folder, self.process.pid, 10)
+        self.url, self.monitor = await read_urls(self.folder, self.process.pid, 10)
         self._listen = self.url.removeprefix("nats://")
         await wait_ready(BusSettings(servers=[self.url]), 10)
 
@@ -86,7 +87,7 @@ def prefix() -> Iterator[str]:
 
 def bus_settings(broker: Broker, prefix: str = "virtbus") -> BusSettings:
     """Small streams: the server reserves what they may grow to."""
-    return BusSettings(servers=[broker.url], prefix=prefix, events_max_bytes=32 * 1024**2)
+    return BusSettings(servers=[broker.url], monitor=broker.monitor, prefix=prefix, events_max_bytes=32 * 1024**2)
 
 
 @pytest.fixture

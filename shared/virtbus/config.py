@@ -18,6 +18,7 @@ Place = tuple[str, ...]
 
 BUS_ENVIRONMENT: dict[str, Place] = {
     "VIRTBUS_NATS": ("bus", "servers"),
+    "VIRTBUS_NATS_MONITOR": ("bus", "monitor"),
     "VIRTBUS_PREFIX": ("bus", "prefix"),
     "VIRTBUS_NKEY_SEED": ("bus", "nkey_seed"),
     "VIRTBUS_NATS_CA": ("bus", "tls_ca"),

@@ -165,7 +165,7 @@ class Link:
                 if loop.time() >= until:
                     raise Unavailable(
                         f"the bus did not store a message on {subject} within {self.settings.patience:g} s"
-                        + (f" ({self.denied[-1]})" if self.denied and subject in self.denied[-1] else ""),
+                        + (f" ({self.denied[-1]})" if self.denied and subject.lower() in self.denied[-1].lower() else ""),
                         hint="is nats-server running, and may this service write there?",
                     ) from error
                 first = False

@@ -37,6 +37,7 @@ def write_configuration(
         old.unlink()
     text = f"""# Written at every start of single-machine mode.
 listen: "{listen}"
+http: "127.0.0.1:-1"
 server_name: virtbus
 max_payload: {MAX_PAYLOAD}
 max_pending: {8 * MAX_PAYLOAD}
@@ -55,8 +56,8 @@ jetstream {{
     return path
 
 
-async def read_url(folder: Path, pid: int, timeout: float) -> str:
-    """The URL on which the server with this pid listens, as soon as it says so.
+async def read_urls(folder: Path, pid: int, timeout: float) -> tuple[str, str]:
+    """The URLs on which the server with this pid listens for clients and for monitoring, as soon as it says so.
 
     :raises Unavailable: it did not within `timeout` seconds.
     """
@@ -65,8 +66,8 @@ async def read_url(folder: Path, pid: int, timeout: float) -> str:
         async with asyncio.timeout(timeout):
             while True:
                 if path.exists() and (text := path.read_text()):
-                    found: str = json.loads(text)["nats"][0]
-                    return found
+                    found = json.loads(text)
+                    return str(found["nats"][0]), str(found["monitoring"][0])
                 await asyncio.sleep(0.005)
     except TimeoutError:
         raise Unavailable(f"nats-server did not listen within {timeout:g} s") from None

@@ -21,6 +21,8 @@ class BusSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     servers: list[str] = ["nats://127.0.0.1:4222"]
+    monitor: str | None = None
+    """URL of a server's monitoring port, where its own settings can be checked; None leaves them unchecked."""
     prefix: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,32}$")] = "virtbus"
     """First token of every subject, and beginning of every stream's and bucket's name."""
     nkey_seed: Path | None = None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
+from urllib.request import urlopen
 
 from virtbus.bus.link import NOT_FOUND, ApiError, Link
 from virtbus.bus.settings import MAX_PAYLOAD, BusSettings
@@ -10,6 +13,8 @@ from virtbus.bus.subjects import Subjects
 from virtbus.errors import Unavailable
 
 MIN_SERVER = (2, 12)
+MONITOR_LIMIT = 2.0
+"""Seconds that the monitoring port is given."""
 DUPLICATE_WINDOW = 600.0
 """Seconds in which a repeated Msg-Id is known as a repeat: longer than any freeze that a supervisor lets pass."""
 
@@ -126,4 +131,21 @@ async def server_findings(link: Link) -> list[str]:
     findings = []
     if client.max_payload < MAX_PAYLOAD:
         findings.append(f"max_payload is {client.max_payload} bytes; set it to {MAX_PAYLOAD}")
+    if link.settings.monitor is None:
+        return [*findings, "sync_interval is not checked: no monitoring URL is set (VIRTBUS_NATS_MONITOR)"]
+    return [*findings, *await asyncio.to_thread(_monitored, link.settings.monitor)]
+
+
+def _monitored(monitor: str) -> list[str]:
+    """What the server's monitoring port tells of JetStream's settings."""
+    try:
+        with urlopen(f"{monitor.rstrip('/')}/jsz?config=1", timeout=MONITOR_LIMIT) as answer:
+            told = json.load(answer)
+    except (OSError, ValueError) as error:
+        return [f"sync_interval is not checked: {monitor} does not answer: {error}"]
+    findings = []
+    if not told.get("config", {}).get("sync_always"):
+        findings.append("sync_interval is not `always`: a power failure loses what was acknowledged before it")
+    if told.get("limits", {}).get("default_max_consumers", -1) not in (-1, 0):
+        findings.append("default_max_consumers limits how many hosts a stream can serve; set it to -1")
     return findings

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from virtbus.bus.connection import Bus
-from virtbus.bus.server import find_server, read_url, wait_ready, write_configuration
+from virtbus.bus.server import find_server, read_urls, wait_ready, write_configuration
 from virtbus.bus.settings import BusSettings
 from virtbus.client.config import default_state_dir
 from virtbus.errors import InvalidArgument, Unavailable, VirtbusError
@@ -109,6 +109,7 @@ class Single:
         self._options = [word for option in options for word in ("--option", option)]
         self._port = layout.bus_port()
         self._url = f"nats://127.0.0.1:{self._port}"
+        self._monitor = ""
         self._children: list[Child] = []
 
     async def run(self) -> None:
@@ -156,11 +157,11 @@ class Single:
         )
 
     async def _bus_ready(self, server: Child) -> None:
-        settings = BusSettings(servers=[self._url], nkey_seed=self._layout.seed("setup"))
         await server.changed.wait()
         if server.pid is None:
             raise Unavailable("nats-server ended at once", hint=f"see {server.log}")
-        await read_url(self._layout.nats, server.pid, 10)
+        _, self._monitor = await read_urls(self._layout.nats, server.pid, 10)
+        settings = BusSettings(servers=[self._url], monitor=self._monitor, nkey_seed=self._layout.seed("setup"))
         await wait_ready(settings, 10)
         bus = await Bus.connect(settings, role="gateway", name="setup")
         for finding in bus.findings:
@@ -179,6 +180,7 @@ class Single:
     def _service(self, name: str, *words: str) -> Child:
         environment = {
             "VIRTBUS_NATS": self._url,
+            "VIRTBUS_NATS_MONITOR": self._monitor,
             "VIRTBUS_NKEY_SEED": str(self._layout.seed(name)),
             "VIRTBUS_NAME": name,
         }
