@@ -40,6 +40,8 @@ class Row:
     of: Literal["median", "p99"] = "median"
     """What of the samples is compared."""
     notes: dict[str, Any] = field(default_factory=dict)
+    fails: list[str] = field(default_factory=list)
+    """What else is not as promised."""
 
     def value(self, samples: Sequence[float]) -> float | None:
         """The figure of some samples; None where there are none."""
@@ -59,7 +61,7 @@ class Row:
         if self.target is None:
             return None
         value = self.value(self.ours) if self.target.of == "ours" else self.ratio
-        return None if value is None else self.target.met(value)
+        return None if value is None else self.target.met(value) and not self.fails
 
     def document(self) -> dict[str, Any]:
         """The row as it is written to bench.json."""
@@ -75,6 +77,7 @@ class Row:
             "of": self.of,
             "rival": self.rival if self.theirs else None,
             "quartiles": {"ours": quartiles(self.ours), "theirs": quartiles(self.theirs)},
+            "fails": self.fails,
             "notes": self.notes,
         }
 

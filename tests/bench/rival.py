@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from tests.bench.side import Name, pss
+
 SYSTEM_PYTHON = "/usr/bin/python3"
 PACKAGES = "libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients python3-libvirt"
 INSTALL = f"sudo apt-get install --no-install-recommends {PACKAGES}"
@@ -23,34 +25,84 @@ class RivalMissing(Exception):
 
 
 class Rival:
-    """libvirtd, asked through python3-libvirt on its unix socket."""
+    """libvirtd, asked through python3-libvirt on its unix socket; the calls are measured beside libvirt."""
+
+    key: Name = "theirs"
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self.version = ""
         self.pid = 0
 
-    async def call(self, name: str, **arguments: Any) -> dict[str, Any]:
+    async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
         """One of the methods of `libvirtd.Client`.
 
         :raises RuntimeError: libvirt refused, with its words.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"call": name, "arguments": arguments}).encode() + b"\n")
+        self._process.stdin.write(json.dumps({"call": method, "arguments": arguments}).encode() + b"\n")
         async with asyncio.timeout(CALL_LIMIT):
             line = await self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"libvirtd's client ended in {name}")
+            raise RuntimeError(f"libvirtd's client ended in {method}")
         answer = json.loads(line)
         if "error" in answer:
-            raise RuntimeError(f"libvirt's {name}: {answer['error']}")
+            raise RuntimeError(f"libvirt's {method}: {answer['error']}")
         result: dict[str, Any] = answer["result"]
         return result
 
-    async def ms(self, name: str, **arguments: Any) -> float:
-        """How long a call took, measured beside libvirt."""
-        return float((await self.call(name, **arguments))["ms"])
+    async def ms(self, call: str, **arguments: Any) -> float:
+        """How long a call took."""
+        return float((await self.call(call, **arguments))["ms"])
+
+    async def define(self, xml: str) -> None:
+        """See Side."""
+        await self.call("define", xml=xml)
+
+    async def undefine(self, name: str) -> None:
+        """See Side."""
+        await self.call("undefine", name=name)
+
+    async def start(self, name: str) -> float:
+        """See Side."""
+        return await self.ms("start", name=name)
+
+    async def resume(self, name: str) -> float:
+        """See Side."""
+        return await self.ms("resume", name=name)
+
+    async def destroy(self, name: str) -> float:
+        """See Side."""
+        return await self.ms("destroy", name=name)
+
+    async def attach(self, name: str, xml: str) -> float:
+        """See Side."""
+        return await self.ms("attach", name=name, xml=xml)
+
+    async def detach(self, name: str, xml: str) -> float:
+        """See Side."""
+        answer = await self.call("detach", name=name, xml=xml)
+        if answer["left"]:
+            raise RuntimeError("libvirt says that the disk is gone, and it is not")
+        return float(answer["ms"])
+
+    async def crowd_start(self, names: list[str], callers: int) -> float:
+        """See Side."""
+        return await self.ms("crowd_start", names=names, callers=callers)
+
+    async def crowd_destroy(self, names: list[str], callers: int) -> float:
+        """See Side."""
+        return await self.ms("crowd_destroy", names=names, callers=callers)
+
+    async def statistics(self) -> tuple[float, dict[str, set[str]]]:
+        """See Side."""
+        answer = await self.call("statistics")
+        return float(answer["ms"]), {name: set(names) for name, names in answer["fields"].items()}
+
+    def memory(self) -> dict[str, float]:
+        """See Side."""
+        return {"libvirtd": pss(self.pid)}
 
 
 @contextlib.asynccontextmanager

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -14,15 +15,16 @@ from nats.aio.msg import Msg
 
 from virtbus.bus.asyncapi import FILE, document, text
 from virtbus.bus.audit import AuditEntry
-from virtbus.bus.codec import unpack
+from virtbus.bus.codec import pack, unpack
 from virtbus.bus.connection import Bus
 from virtbus.bus.rights import Rights, gateway_rights, reader_rights, worker_rights
 from virtbus.bus.settings import BusSettings
 from virtbus.bus.streams import declarations
 from virtbus.bus.subjects import Subjects
-from virtbus.errors import NoDomain, VirtbusError
+from virtbus.errors import NoDomain
 from virtbus.eventkinds import EventKind
 from virtbus.operations import OPERATIONS, Kind
+from virtbus.operations.statistics import DomainStatistics, GetDomainStatistics
 from virtbus.records import (
     DefinitionRecord,
     DomainRecord,
@@ -225,32 +227,27 @@ async def test_an_event_of_another_kind_does_not_fit(bus: Bus) -> None:
 
 
 async def test_a_query_its_answer_and_its_refusal_fit_the_document(bus: Bus) -> None:
-    asked: list[dict[str, Any]] = []
-
     async def answer(arguments: dict[str, Any]) -> dict[str, Any]:
-        asked.append(arguments)
         if arguments["domain"] != str(DOMAIN):
-            raise NoDomain("no such domain", host="kvm1")
-        return {"uuid": str(DOMAIN), "name": "web", "timed_out": False, "stats": {"vcpu.current": 1}}
+            raise NoDomain("no such domain", host="kvm1", domain=arguments["domain"])
+        return DomainStatistics(uuid=DOMAIN, name="web", stats={"vcpu.current": 1}).model_dump(mode="json")
 
-    running: list[Any] = []
-    service = await bus.queries.serve("kvm1", {"domain.stats": answer}, running.append)
-    reply = MADE["channels"]["reply-query-domain.stats"]["messages"]["message"]["payload"]
-    client = bus.link.client
-    inbox = await client.subscribe(client.new_inbox())
+    channels = MADE["channels"]
+    async with asyncio.TaskGroup() as group:
 
-    async def ask(domain: str) -> Any:
-        query = OPERATIONS["domain.stats"].build("kvm1", UUID(domain), {})
-        payload = {**query.payload(), "domain": domain}
-        holds(MADE["channels"]["query-domain.stats"]["messages"]["message"]["payload"], payload)
-        call = bus.queries.ask("kvm1", "domain.stats", payload, 5)
-        return await _alongside(call, running)
+        def start(awaited: Awaitable[None]) -> None:
+            group.create_task(_finish(awaited))
 
-    assert (await ask(str(DOMAIN)))["name"] == "web"
-    holds(reply, {"result": await answer({"domain": str(DOMAIN)})})
-    with pytest.raises(NoDomain) as refused:
-        await ask(str(UUID(int=1)))
-    holds(reply, {"error": refused.value.reply().model_dump(mode="json")})
-    assert isinstance(refused.value, VirtbusError)
-    await inbox.unsubscribe()
-    await service.stop()
+        service = await bus.queries.serve("kvm1", {"domain.stats": answer}, start)
+        for domain, outcome in ((DOMAIN, "result"), (UUID(int=1), "error")):
+            payload = {**GetDomainStatistics(host="kvm1", domain=domain).payload(), "domain": str(domain)}
+            holds(channels["query-domain.stats"]["messages"]["message"]["payload"], payload)
+            subject = bus.subjects.query("kvm1", "domain.stats")
+            reply = unpack((await bus.link.request(subject, pack(payload), 5)).data)
+            assert list(reply) == [outcome]
+            holds(channels["reply-query-domain.stats"]["messages"]["message"]["payload"], reply)
+        await service.stop()
+
+
+async def _finish(awaited: Awaitable[None]) -> None:
+    await awaited

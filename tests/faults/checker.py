@@ -135,7 +135,7 @@ def _fitting(effect: Effect, room: list[_Slot]) -> _Slot | None:
     free = [
         slot
         for slot in room
-        if slot.effect is None and slot.begin - CLOCK <= min(effect.time, effect.within) and effect.time <= slot.end + CLOCK
+        if slot.effect is None and slot.begin - CLOCK <= effect.time <= slot.end + CLOCK
     ]
     return min(free, key=lambda slot: slot.end, default=None)
 

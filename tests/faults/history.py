@@ -64,8 +64,7 @@ class Effect:
     subject: str = ""
     detail: str = ""
     time: float = 0.0
-    within: float = FOREVER
-    """The effect is certain not to be later than this, where its instant itself is not known; else like `time`."""
+    """When it happened; where only its result could be looked at, when it was asked for."""
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from virtbus.bus.settings import BusSettings
 from virtbus.config import BUS_ENVIRONMENT, load
 from virtbus.driver import Driver, HostSettings
 from virtbus.errors import InvalidArgument, VirtbusError
-from virtbus.worker.host import HostPlan
 from virtbus.worker.service import Worker, WorkerSettings
+from virtbus.worker.tenure import HostPlan
 
 HOST = re.compile(r"^[a-z0-9_-]{1,63}$")
 DEFAULT_URIS = {"qemu": "qemu:///system", "simulated": "simulated:///default"}

@@ -21,7 +21,8 @@ from virtbus.bus.settings import BusSettings
 from virtbus.errors import HostTaken, Unavailable
 from virtbus.notify import keep_alive, notify
 from virtbus.records import SessionRecord
-from virtbus.worker.host import HostPlan, HostServer
+from virtbus.worker.host import HostServer
+from virtbus.worker.tenure import HostPlan
 
 log = logging.getLogger(__name__)
 
