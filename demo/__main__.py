@@ -172,7 +172,7 @@ def farewell(ready: dict[str, Any], folder: Path) -> None:
     url, state = ready["http"], folder / "state"
     console.print()
     console.print(f"[bold]Virtbus is up[/] at {url}")
-    console.print(f"  API           {url}/docs   {url}/openapi.json   {url}/asyncapi.json")
+    console.print(f"  API           {url}/openapi.json   {url}/asyncapi.json")
     console.print(f"  events        {url}/v1/events      metrics  {url}/metrics")
     console.print(f"  token         {ready['token_file']}")
     console.print()
