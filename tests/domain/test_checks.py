@@ -105,7 +105,7 @@ CONTRADICTIONS: dict[str, tuple[str, str, type[VirtbusError], str]] = {
         "/domain/devices/controller[2]/@index",
     ),
     "controller model unknown": ("'virtio-scsi'", "'turbo'", XmlDetail, "/domain/devices/controller[3]/@model"),
-    "alias twice": ("'rng1'", "'rng0'", XmlDetail, "/domain/devices/rng[2]/alias/@name"),
+    "user alias twice": ("'rng1'", "'ua-data'", XmlDetail, "/domain/devices/rng[2]/alias/@name"),
     "user alias with a space": ("'ua-data'", "'ua-my data'", XmlDetail, "/domain/devices/disk[2]/alias/@name"),
     "user alias without a name": ("'ua-data'", "'ua-'", XmlDetail, "/domain/devices/disk[2]/alias/@name"),
     "pci address twice": ("bus='0x05'", "bus='0x04'", XmlDetail, "/domain/devices/interface[3]/address"),

@@ -26,7 +26,7 @@ from virtbus.domain.chardev import (
     SerialTargetType,
 )
 from virtbus.domain.clock import Clock
-from virtbus.domain.controller import Controller, ControllerType, Master, UsbModel
+from virtbus.domain.controller import Controller, ControllerType, Master, PciModel, UsbModel
 from virtbus.domain.device import Device
 from virtbus.domain.disk import Disk, DiskBus, DiskDevice
 from virtbus.domain.domain import Domain, DomainType
@@ -314,8 +314,12 @@ def _fill_controller(domain: Domain, controller: Controller) -> None:
         controller.master = Master(start_port=port)
     if controller.index is None:
         taken = {other.index for other in domain.devices.controllers if other.type is controller.type}
-        controller.index = next(index for index in range(len(taken) + 1) if index not in taken)
+        # Bus 0 is the root's, which the hypervisor's own rules add where the definition does not say it.
+        first = int(controller.type is ControllerType.PCI and controller.model not in _ROOTS)
+        controller.index = next(index for index in range(first, first + len(taken) + 1) if index not in taken)
 
+
+_ROOTS = (PciModel.PCI_ROOT, PciModel.PCIE_ROOT)
 
 _FIRST_PORT: dict[str, int] = {UsbModel.ICH9_UHCI1: 0, UsbModel.ICH9_UHCI2: 2, UsbModel.ICH9_UHCI3: 4}
 """The first port that each companion of a USB2 controller serves."""

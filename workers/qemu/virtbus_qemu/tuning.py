@@ -70,7 +70,7 @@ class QemuTuning(Tuning):
         self.host.observe(
             LiveChanged(
                 domain=machine.uuid, cause=work.job, live=live, kind=EventKind.TUNABLE, subject="vcpus",
-                detail={"vcpus.current": count},
+                detail={"vcpus": count},
             )
         )  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""libvirt's view of what a QEMU binary can do: capability flags, processor models, machine types."""
