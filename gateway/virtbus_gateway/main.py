@@ -13,6 +13,7 @@ from importlib.util import find_spec
 
 import uvicorn
 
+from virtbus import loop
 from virtbus.bus.connection import Bus
 from virtbus.notify import notify, watchdog_interval
 from virtbus_gateway.gateway import Gateway
@@ -165,10 +166,4 @@ def _stop_signals() -> Iterator[asyncio.Event]:
 
 def run(settings: GatewaySettings, *, started: Started | None = None) -> None:
     """Run the gateway as this process's work, on uvloop where it is there; raises what `serve` does."""
-    factory = None
-    if find_spec("uvloop"):
-        import uvloop
-
-        factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(serve(settings, started=started))
+    loop.run(serve(settings, started=started))

@@ -79,6 +79,7 @@ class Target:
     uuid: UUID
     name: str
     state: DomainState
+    reason: str = "unknown"
     id: int | None = None
     incarnation: str | None = None
     persistent: Domain | None = None
@@ -243,7 +244,8 @@ class Devices(Facet):
 
     @abstractmethod
     async def detach(self, target: Target, alias: str, work: Work) -> None:
-        """Ask for the device to be unplugged and return as soon as that is sent.
+        """Ask for the device to be unplugged and return as soon as that is sent. That it is being asked for is
+        durable already, in the domain's record.
 
         The outcome comes as an observation, whenever it comes: DeviceRemoved after the teardown, or RemovalRefused.
         A device that is already gone is torn down and observed as removed.

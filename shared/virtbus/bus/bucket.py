@@ -6,17 +6,20 @@ It is NATS's key-value layout (a stream with one message a subject), so `nats kv
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Generic, TypeVar
 
-from virtbus.bus.codec import decode, encode
+from virtbus.bus.codec import DecodeError, decode, encode
 from virtbus.bus.link import NOT_FOUND, WRONG_SEQUENCE, ApiError, Link
 from virtbus.bus.reading import Entry, Reader
 from virtbus.errors import Conflict
 from virtbus.records import Record
+
+log = logging.getLogger(__name__)
 
 R = TypeVar("R", bound=Record)
 
@@ -218,7 +221,12 @@ class Bucket(Generic[R]):
 
     def _change(self, entry: Entry) -> Change[R]:
         key = entry.subject.removeprefix(self._subject(""))
-        record = None if OPERATION in entry.headers else decode(self._model, entry.data)
+        try:
+            record = None if OPERATION in entry.headers else decode(self._model, entry.data)
+        except DecodeError as error:
+            # One value that makes no sense must not hide all the others.
+            log.error("%s/%s cannot be read and is left out: %s", self._name, key, error)
+            record = None
         return Change(key, record, entry.sequence, entry.time.astimezone(UTC))
 
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 from collections.abc import AsyncIterator, Sequence
 from secrets import token_hex
 from typing import Any
 from uuid import UUID
 
-from virtbus.bus.codec import decode, encode
+from virtbus.bus.codec import DecodeError, decode, encode
 from virtbus.bus.link import Link
 from virtbus.bus.reading import Reader
 from virtbus.eventkinds import EventKind
 from virtbus.records import Event
+
+log = logging.getLogger(__name__)
 
 FROM_THE_BEGINNING = ""
 """The cursor before everything that is kept."""
@@ -111,7 +114,12 @@ class EventLog:
         )
         try:
             async for entry in source.entries():
-                yield _cursor(identity, entry.sequence), decode(Event, entry.data)
+                try:
+                    event = decode(Event, entry.data)
+                except DecodeError as error:
+                    log.error("an event on %s cannot be read and is left out: %s", entry.subject, error)
+                    continue
+                yield _cursor(identity, entry.sequence), event
         finally:
             await source.close()
 

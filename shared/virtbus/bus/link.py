@@ -163,9 +163,9 @@ class Link:
                 return await self._write_once(subject, payload, headers, min(3.0, max(0.1, until - loop.time()))), first
             except _Unanswered as error:
                 if loop.time() >= until:
+                    denied = next((f" ({text})" for text in self.denied if subject.lower() in text.lower()), "")
                     raise Unavailable(
-                        f"the bus did not store a message on {subject} within {self.settings.patience:g} s"
-                        + (f" ({self.denied[-1]})" if self.denied and subject.lower() in self.denied[-1].lower() else ""),
+                        f"the bus did not store a message on {subject} within {self.settings.patience:g} s{denied}",
                         hint="is nats-server running, and may this service write there?",
                     ) from error
                 first = False

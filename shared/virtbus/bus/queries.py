@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
+import nats.errors
 from nats.micro import add_service
 from nats.micro.request import Request
 from nats.micro.service import EndpointConfig, Service, ServiceConfig
@@ -73,16 +75,21 @@ class Queries:
         return service
 
 
+def _refusal(error: VirtbusError) -> bytes:
+    return pack({"error": error.reply().model_dump(mode="json")})
+
+
 def _handler(answer: Answer, start: Callable[[Awaitable[None]], None]) -> Callable[[Request], Awaitable[None]]:
     async def respond(request: Request) -> None:
         try:
             arguments = unpack(request.data)
-            reply = {"result": await answer(arguments if isinstance(arguments, dict) else {})}
+            reply = pack({"result": await answer(arguments if isinstance(arguments, dict) else {})})
         except VirtbusError as error:
-            reply = {"error": error.reply().model_dump(mode="json")}
+            reply = _refusal(error)
         except Exception as error:  # noqa: BLE001  the asker gets a typed error, whatever went wrong here
-            reply = {"error": InternalError(f"{type(error).__name__}: {error}").reply().model_dump(mode="json")}
-        await request.respond(pack(reply))
+            reply = _refusal(InternalError(f"{type(error).__name__}: {error}"))
+        with suppress(nats.errors.Error, OSError):
+            await request.respond(reply)
 
     async def handle(request: Request) -> None:
         start(respond(request))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,13 +13,15 @@ from uuid import UUID
 import nats.errors
 
 from virtbus.bus.bucket import Bucket, Exists
-from virtbus.bus.codec import pack, unpack
+from virtbus.bus.codec import DecodeError, pack, unpack
 from virtbus.bus.link import ApiError, Link, cancellable
 from virtbus.bus.reading import Entry, Pull
 from virtbus.bus.streams import DUPLICATE_WINDOW
 from virtbus.errors import KeyReused, Unavailable
 from virtbus.names import NO_DOMAIN_TOKEN
 from virtbus.records import JobRecord, now
+
+log = logging.getLogger(__name__)
 
 ACK_WAIT = 12 * 3600.0
 """Seconds. A job is redelivered because its host is taken anew, not because time passed: the owner's session tells
@@ -30,9 +33,9 @@ def job_key(host: str, job: str) -> str:
     return f"{host}.{job}"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Delivery:
-    """A job's message in the hands of the host's owner."""
+    """A job's message in the hands of the host's owner; the same job may be given again, under a new `entry`."""
 
     job: str
     operation: str
@@ -56,27 +59,33 @@ class JobQueue:
         :raises KeyReused: the id stands for another request.
         :raises Unavailable: the bus does not answer; whether it was accepted is found by asking again with the id.
         """
-        key = job_key(job.host, job.id)
+        # Both are on their way at once, in this order on one connection; a worker waits a moment for the record.
+        created, published = await asyncio.gather(
+            self._records.create(job_key(job.host, job.id), job), self.publish(job), return_exceptions=True
+        )
         new = True
-        try:
-            await self._records.create(key, job)
-        except Exists:
-            stored = await self._records.get(key)
-            if stored is None:
-                raise
-            if stored.record.digest != job.digest:
-                raise KeyReused(
-                    "this Idempotency-Key was used for another request",
-                    host=job.host,
-                    hint="use a new key for a new request",
-                    evidence={"job": job.id},
-                ) from None
-            job, new = stored.record, False
-        if not job.state.ended:
-            # Accepted is accepted: whoever takes the host publishes again what has no message.
-            with suppress(Unavailable):
-                await self.publish(job)
+        if isinstance(created, Exists):
+            job, new = await self._earlier(job), False
+        elif isinstance(created, BaseException):
+            raise created
+        if isinstance(published, BaseException) and not job.state.ended:
+            raise published
         return job, new
+
+    async def _earlier(self, job: JobRecord) -> JobRecord:
+        """What was accepted before under this id.
+
+        :raises KeyReused: it was another request.
+        """
+        stored = await self._records.get(job_key(job.host, job.id))
+        if stored is None:
+            raise Unavailable("the job's record cannot be read", host=job.host, hint="try again")
+        if stored.record.digest != job.digest:
+            raise KeyReused(
+                "this Idempotency-Key was used for another request", host=job.host,
+                hint="use a new key for a new request", evidence={"job": job.id},
+            )  # fmt: skip
+        return stored.record
 
     async def publish(self, job: JobRecord) -> None:
         """Publish a job's message; a repeat within the duplicate window changes nothing."""
@@ -120,11 +129,25 @@ class JobQueue:
 
         :raises ConsumerLost: that happened, or the stream is gone.
         """
-        async for entry in Pull(self._link, self._stream, self._link.subjects.consumer(host)).entries():
+        while True:
+            async for entry in Pull(self._link, self._stream, self._link.subjects.consumer(host)).entries():
+                delivery = await self._delivery(entry)
+                if delivery is not None:
+                    yield delivery
+            # The connection was made anew: what was on its way on the old one is lost, and is to be given again.
+            await self.open(host)
+
+    async def _delivery(self, entry: Entry) -> Delivery | None:
+        """A message as a job; one that is none is taken out of the queue, so that it stops nobody for ever."""
+        token = entry.subject.rpartition(".")[2]
+        try:
             message = unpack(entry.data)
-            token = entry.subject.rpartition(".")[2]
             domain = None if token == NO_DOMAIN_TOKEN else UUID(token)
-            yield Delivery(message["job"], message["operation"], domain, entry)
+            return Delivery(str(message["job"]), str(message["operation"]), domain, entry)
+        except (DecodeError, KeyError, TypeError, ValueError) as error:
+            log.error("a message on %s is no job and is dropped: %s", entry.subject, error)
+            await self._link.client.publish(entry.reply, b"+TERM")
+            return None
 
     async def done(self, delivery: Delivery) -> None:
         """Take the job's message out of the queue, and be sure that it is.

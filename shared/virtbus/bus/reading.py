@@ -18,7 +18,7 @@ from typing import Any
 import nats.errors
 from nats.aio.msg import Msg
 
-from virtbus.bus.link import NOT_FOUND, ApiError, Link, cancellable
+from virtbus.bus.link import NOT_FOUND, ApiError, Link
 from virtbus.errors import Unavailable
 
 BATCH = 500
@@ -51,51 +51,57 @@ class ConsumerLost(Unavailable):
 
 
 class Pull:
-    """The messages of one existing consumer, as they come."""
+    """The messages of one existing consumer, as they come, over one connection."""
 
     def __init__(self, link: Link, stream: str, consumer: str) -> None:
         self._link = link
         self._stream = stream
         self._consumer = consumer
-        self._ask_again = asyncio.Event()
+        self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
 
     async def entries(self) -> AsyncIterator[Entry]:
-        """Messages, for ever.
+        """Messages, until the connection breaks: what was on its way then is lost with it, and must be given again
+        by a consumer made anew.
 
         :raises ConsumerLost: the consumer is gone.
         """
         inbox = self._link.client.new_inbox()
-        subscription = await self._link.subscribe(inbox)
-        link_restored = self._ask_again.set
-        self._link.restored.append(link_restored)
+        subscription = await self._link.subscribe(inbox, self._take)
+        self._link.restored.append(self._broken)
         try:
             await self._ask(inbox)
             outstanding = BATCH
             while True:
                 try:
-                    message = await cancellable(subscription.next_msg(timeout=SILENCE))
-                except (TimeoutError, nats.errors.Error):
+                    async with asyncio.timeout(SILENCE):
+                        message = await self._arrived.get()
+                except TimeoutError:
                     await self._check()
                     await self._ask(inbox)
                     outstanding = BATCH
                     continue
-                if self._ask_again.is_set():
-                    self._ask_again.clear()
-                    await self._ask(inbox)
-                    outstanding = BATCH
+                if message is None:
+                    return
                 status = message.headers.get("Status") if message.headers else None
                 if status is None or message.reply.startswith("$JS.ACK"):
                     yield _entry(message)
                     outstanding -= 1
-                elif await self._ended(status, message):
+                elif await self._ended(status):
                     outstanding = 0
                 if outstanding <= BATCH // 2:
                     await self._ask(inbox)
                     outstanding = BATCH
         finally:
-            self._link.restored.remove(link_restored)
+            self._link.restored.remove(self._broken)
             with suppress(nats.errors.Error, OSError):
                 await subscription.unsubscribe()
+
+    async def _take(self, message: Msg) -> None:
+        self._arrived.put_nowait(message)
+
+    def _broken(self) -> None:
+        """The connection is another one: whatever arrived before counts, nothing after."""
+        self._arrived.put_nowait(None)
 
     async def _ask(self, inbox: str) -> None:
         request = {"batch": BATCH, "expires": int(EXPIRES * 1e9), "idle_heartbeat": int(HEARTBEAT * 1e9)}
@@ -104,7 +110,7 @@ class Pull:
                 f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}", json.dumps(request).encode(), reply=inbox
             )
 
-    async def _ended(self, status: str, message: Msg) -> bool:
+    async def _ended(self, status: str) -> bool:
         """Whether a status message says that the request is used up."""
         if status == "100":
             return False
@@ -161,6 +167,8 @@ class Reader:
                     if entry.sequence > self.last:
                         self.last = entry.sequence
                         yield entry
+                # The connection broke: go on behind the last message with a consumer made anew.
+                self._ready = False
             except (Unavailable, ApiError):
                 self._ready = False
                 await asyncio.sleep(0.2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import os
 import re
@@ -19,6 +18,7 @@ from virtbus.bus.settings import BusSettings
 from virtbus.config import BUS_ENVIRONMENT, load
 from virtbus.driver import Driver, HostSettings
 from virtbus.errors import InvalidArgument, VirtbusError
+from virtbus.loop import run
 from virtbus.worker.service import Worker, WorkerSettings
 from virtbus.worker.tenure import HostPlan
 
@@ -90,7 +90,7 @@ def main(argv: Sequence[str]) -> int:
     except VirtbusError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    asyncio.run(worker.run())
+    run(worker.run())
     return 0
 
 

@@ -93,6 +93,7 @@ class Desk:
             uuid=record.uuid,
             name=record.name,
             state=record.state,
+            reason=record.reason,
             id=record.id,
             incarnation=record.incarnation,
             persistent=definition.persistent if record.persistent else None,
@@ -201,6 +202,7 @@ class Desk:
                      ) -> None:  # fmt: skip
         """Definition first, then the record, whose write commits both and carries the events."""
         self._post.check()
+        writing: Coroutine[Any, Any, Any] | None = None
         updates: dict[str, Any] = {
             "outbox": [*self._unpublished(), *events],
             "epoch": self._post.epoch,
@@ -209,14 +211,22 @@ class Desk:
         if persistent is not KEEP or live is not KEEP:
             before = await self.definition()
             updates["definition"] = max(record.generation, self.record.definition + 1)
-            await self._post.definitions.write(
+            writing = self._post.definitions.write(
                 record.uuid,
                 updates["definition"],
                 persistent=before.persistent if persistent is KEEP else persistent,
                 live=before.live if live is KEEP else live,
             )
+            if persistent is not KEEP:
+                await writing
+                writing = None
         record = record.model_copy(update=updates)
-        self.revision = await self._post.bus.domains.update(self.key, record, self.revision)
+        committing = self._post.bus.domains.update(self.key, record, self.revision)
+        if writing is None:
+            self.revision = await committing
+        else:
+            # What is live can be asked of the hypervisor again, so these two need not wait for each other.
+            _, self.revision = await asyncio.gather(writing, committing)
         self.record = record
         if not self._publishing and self._unpublished():
             self._publishing = True

@@ -12,7 +12,7 @@ from datetime import datetime
 from prometheus_client import Counter, Histogram
 from pydantic import BaseModel, ValidationError
 
-from virtbus.bus.bucket import Stale
+from virtbus.bus.bucket import Stale, Stored
 from virtbus.bus.connection import Bus
 from virtbus.bus.queue import Delivery, job_key
 from virtbus.driver import Driver
@@ -33,6 +33,8 @@ DURATION = Histogram(
     "virtbus_job_duration_seconds", "From a job's acceptance to its end", ["operation"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
 )  # fmt: skip
+RECORD_WAITS = (0.001, 0.01, 0.1, 1.0, 5.0)
+"""Seconds between looks for the record of a job whose message has come."""
 OVERDUE = 5.0
 """Seconds past a job's time limit after which its handler is ended by force."""
 
@@ -71,12 +73,21 @@ class Executor:
 
     async def _work(self, delivery: Delivery) -> JobWork | None:
         host = self.driver.settings.name
-        stored = await self.bus.jobs.get(job_key(host, delivery.job))
+        stored = await self._stored(job_key(host, delivery.job))
         if stored is None:
             log.warning("job %s of host %s has no record any more and is dropped", delivery.job, host)
             await self._acknowledge(delivery)
             return None
         return self.work(stored.record, stored.revision, delivery.entry.time)
+
+    async def _stored(self, key: str) -> Stored[JobRecord] | None:
+        """A job's record; its message may come a moment before it."""
+        for wait in (*RECORD_WAITS, None):
+            stored = await self.bus.jobs.get(key)
+            if stored is not None or wait is None:
+                return stored
+            await asyncio.sleep(wait)
+        return None
 
     def work(self, record: JobRecord, revision: int, since: datetime | None = None) -> JobWork:
         """An attempt at a job that is stored.
@@ -130,7 +141,11 @@ class Executor:
             raise InternalError(text, hint="the worker's log has the whole of it") from error
 
     async def _acknowledge(self, delivery: Delivery) -> None:
-        await self.bus.queue.done(delivery)
+        try:
+            await self.bus.queue.done(delivery)
+        except Unavailable as error:
+            # The job's end is recorded: its message comes again, and goes then.
+            log.info("job %s: %s", delivery.job, error)
 
     async def _finish(self, work: JobWork) -> None:
         """The job has ended: count it and tell it, before its message leaves the queue."""
@@ -166,9 +181,13 @@ class Executor:
             work = self.waiters.jobs.pop(job, None)
             if work is None:
                 stored = await self.bus.jobs.get(job_key(desk.record.host, job))
-                if stored is None or stored.record.state.ended:
+                if stored is None:
                     continue
                 work = self.work(stored.record, stored.revision)
+                if stored.record.state.ended:
+                    # Whoever ended it may have died before saying so.
+                    await work.announce()
+                    continue
             try:
                 outcome = result(mark, desk)
             except VirtbusError as error:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from virtbus.domain import Device
 from virtbus.driver import Devices
-from virtbus.errors import RemovalRejected
+from virtbus.errors import HypervisorSilent, RemovalRejected, Unavailable, VirtbusError
 from virtbus.operations.device import Detachment
 from virtbus.records import DomainRecord, PendingRemoval
 from virtbus.worker.desk import Desk
@@ -46,8 +46,8 @@ async def detach_live(
         return result(mark, desk)
     outcome = waiters.hold(desk, alias, work)
     try:
-        if mark.job == work.job and not mark.sent:
-            await devices.detach(await desk.target(), alias, work)
+        if not mark.sent and not waiters.is_sent(desk, alias):
+            await _ask(desk, devices, alias, work, waiters)
         async with asyncio.timeout(min(PATIENCE, work.remaining())):
             return result(await asyncio.shield(outcome), desk)
     except TimeoutError:
@@ -57,6 +57,19 @@ async def detach_live(
         raise Waiting from None
     finally:
         waiters.held.discard(work.job)
+
+
+async def _ask(desk: Desk, devices: Devices, alias: str, work: JobWork, waiters: Waiters) -> None:
+    """Have the driver ask the guest; a mark whose request was refused before it was sent is taken back."""
+    try:
+        await devices.detach(await desk.target(), alias, work)
+    except (Unavailable, HypervisorSilent):
+        # It may have been sent.
+        raise
+    except VirtbusError:
+        await desk.change(lambda record: {"pending": [mark for mark in record.pending if mark.alias != alias]})
+        raise
+    waiters.note_sent(desk, alias)
 
 
 async def _attach(desk: Desk, alias: str, job: str) -> PendingRemoval:
@@ -105,6 +118,7 @@ class Waiters:
 
     def __init__(self) -> None:
         self._outcomes: dict[tuple[UUID, str], asyncio.Future[PendingRemoval]] = {}
+        self._sent: set[tuple[UUID, str]] = set()
         self.held: set[str] = set()
         """Jobs whose handlers wait here, and end them."""
         self.jobs: dict[str, JobWork] = {}
@@ -120,8 +134,16 @@ class Waiters:
         self.held.add(work.job)
         return future
 
+    def note_sent(self, desk: Desk, alias: str) -> None:
+        """The guest was asked, in this tenure."""
+        self._sent.add((desk.record.uuid, alias))
+
+    def is_sent(self, desk: Desk, alias: str) -> bool:
+        return (desk.record.uuid, alias) in self._sent
+
     def tell(self, desk: Desk, mark: PendingRemoval) -> None:
         """Tell the handlers that wait how it ended."""
+        self._sent.discard((desk.record.uuid, mark.alias))
         future = self._outcomes.pop((desk.record.uuid, mark.alias), None)
         if future is not None and not future.done():
             future.set_result(mark)

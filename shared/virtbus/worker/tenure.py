@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +17,9 @@ from virtbus.bus.connection import Bus
 from virtbus.bus.ownership import Ownership
 from virtbus.bus.queue import Delivery
 from virtbus.bus.sessions import Session
+from virtbus.domain import Domain
 from virtbus.driver import Driver, HostFacts, HostSettings, Known
-from virtbus.errors import Cancelled, Unavailable
+from virtbus.errors import Cancelled, Unavailable, XmlError
 from virtbus.eventkinds import EventKind
 from virtbus.observations import Observation, Observed
 from virtbus.operations import OPERATIONS
@@ -30,6 +32,8 @@ from virtbus.worker.lane import Lane
 from virtbus.worker.queries import answers
 from virtbus.worker.reconcile import differences
 from virtbus.worker.removal import Waiters
+
+log = logging.getLogger(__name__)
 
 CONNECT_LIMIT = 30.0
 """Seconds that a driver is given to reach its hypervisor and to take the inventory."""
@@ -64,6 +68,7 @@ class Tenure:
         self.desks: dict[UUID, Desk] = {}
         self.lanes: dict[UUID | None, Lane] = {}
         self._claims: dict[UUID, str] = {}
+        self._in_hand: dict[str, Delivery] = {}
         self._early: list[Observation] | None = []
         self._group: asyncio.TaskGroup | None = None
         self.executor: Executor
@@ -216,10 +221,20 @@ class Tenure:
             for missed in found.missed:
                 desk.tell(missed, reconciled=True)
             await desk.recorded()
-        stored = (await desk.definition()).live if desk.record.state.active else None
+        stored = await self._stored_live(desk)
         for observation in differences(desk.record, stored, found):
             desk.tell(observation, reconciled=True)
         await desk.recorded()
+
+    async def _stored_live(self, desk: Desk) -> Domain | None:
+        """The live definition as it was recorded; None where there is none, or it makes no sense any more."""
+        if not desk.record.state.active:
+            return None
+        try:
+            return (await desk.definition()).live
+        except XmlError as error:
+            log.error("%s", error.at(self.host, desk.record.uuid))
+            return None
 
     async def _deliver(self, queued: int) -> None:
         """Hand every job to its domain's lane, for ever; `queued` of them were there before."""
@@ -227,15 +242,28 @@ class Tenure:
         if queued == 0:
             await self._republish(seen)
         async for delivery in self.bus.queue.deliveries(self.host):
-            lane = self.lanes.get(delivery.domain)
-            if lane is None:
-                lane = self.lanes[delivery.domain] = Lane(self._carry_out, self.spawn)
-            declared = OPERATIONS.get(delivery.operation)
-            lane.take(delivery, overtakes=declared is not None and declared.overtakes)
+            if not self.session.valid:
+                # This process was frozen, and has taken what is its successor's.
+                await self.bus.queue.give_back(delivery)
+                self.check()
+            self._take(delivery)
             if len(seen) < queued:
                 seen.add(delivery.job)
                 if len(seen) == queued:
                     await self._republish(seen)
+
+    def _take(self, delivery: Delivery) -> None:
+        """Hand a job to its domain's lane; one that is in hand already has only got another message."""
+        known = self._in_hand.get(delivery.job)
+        if known is not None:
+            known.entry = delivery.entry
+            return
+        self._in_hand[delivery.job] = delivery
+        lane = self.lanes.get(delivery.domain)
+        if lane is None:
+            lane = self.lanes[delivery.domain] = Lane(self._carry_out, self.spawn)
+        declared = OPERATIONS.get(delivery.operation)
+        lane.take(delivery, overtakes=declared is not None and declared.overtakes)
 
     async def _republish(self, seen: set[str]) -> None:
         """Publish again what was accepted and has no message: its publisher died in between."""
@@ -247,7 +275,10 @@ class Tenure:
 
     async def _carry_out(self, lane: Lane, delivery: Delivery) -> None:
         desk = None if delivery.domain is None else self.desk(delivery.domain)
-        await self.executor.run(desk, lane, delivery)
+        try:
+            await self.executor.run(desk, lane, delivery)
+        finally:
+            self._in_hand.pop(delivery.job, None)
         if lane.idle and desk is not None and not desk.exists and desk.revision == 0:
             self.desks.pop(desk.record.uuid, None)
 
@@ -277,11 +308,13 @@ class Tenure:
         """What no observation told is found by looking; domains that are being worked on are left for the next time."""
         while True:
             await asyncio.sleep(RECONCILE_EVERY)
+            before = {uuid: desk.revision for uuid, desk in self.desks.items()}
             inventory = await self._inventory()
             for uuid, desk in list(self.desks.items()):
                 lane = self.lanes.get(uuid)
-                if lane is None or lane.idle:
+                if desk.revision == before.get(uuid) and (lane is None or lane.idle):
                     await self._compare(desk, inventory.get(uuid))
+            await self._republish(set(self._in_hand))
 
     def cancel(self, job: str, principal: str) -> bool:
         """Have a running or waiting job give up; says whether it is in hand here."""

@@ -100,13 +100,25 @@ async def _medium(host: QemuHost, machine: Machine, old: Disk, new: Disk, force:
         await chains.discover_disk(new, timeout=MEDIUM_LIMIT)
         number_nodes(trial, new)
     await machine.execute("blockdev-open-tray", {"id": alias, "force": force}, timeout=MEDIUM_LIMIT)
-    if old.source is not None:
-        await machine.execute("blockdev-remove-medium", {"id": alias})
-        for command in _plug(host, machine, old).teardown:
-            await machine.execute(command.execute, command.arguments)
+    await machine.execute("blockdev-remove-medium", {"id": alias})
+    await _free(host, machine, old)
     if new.source is not None:
+        # An earlier attempt may have been cut off after it had opened some of the images.
+        await _free(host, machine, new)
         await _insert(host, machine, alias, new)
     await machine.execute("blockdev-close-tray", {"id": alias})
+
+
+async def _free(host: QemuHost, machine: Machine, device: Disk) -> None:
+    """Close the images of a medium that lies in no drive; those that are not open are as good."""
+    if device.source is None:
+        return
+    for command in _plug(host, machine, device).teardown:
+        try:
+            await machine.execute(command.execute, command.arguments)
+        except HypervisorError as error:
+            if "Failed to find node" not in str(error.evidence.get("answer")):
+                raise
 
 
 async def _insert(host: QemuHost, machine: Machine, alias: str, new: Disk) -> None:

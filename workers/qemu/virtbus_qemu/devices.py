@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 from virtbus.domain import Device, Disk, Interface, check, find, insert, remove
@@ -80,6 +81,10 @@ class QemuDevices(Devices):
                 await machine.execute(command.execute, command.arguments, timeout=PLUG_LIMIT)
                 done += 1
             await _run(machine, plug.settle)
+        except asyncio.CancelledError:
+            # What became of the last command is not known: whoever takes the host finds the device in the folder,
+            # and takes out what QEMU does not have.
+            raise
         except BaseException:
             for command in plug.unwind(done):
                 try:
@@ -101,9 +106,11 @@ class QemuDevices(Devices):
         hotplug.check_detach(machine.live, device)
 
     async def detach(self, target: Target, alias: str, work: Work) -> None:
-        """See Devices. QEMU cannot tell a guest that ignores it from one that is slow: the outcome is an event."""
+        """See Devices. QEMU cannot tell a guest that ignores it from one that is slow: the outcome is an event.
+
+        The runtime's mark in the domain's record is durable; the job needs none besides.
+        """
         machine = self.host.machine(target)
-        await work.before_effect()
         try:
             await machine.execute("device_del", {"id": alias})
         except HypervisorError as error:

@@ -12,7 +12,7 @@ from uuid import UUID
 from virtbus.domain import Device, Domain
 from virtbus.driver import HostSettings, Known, Target
 from virtbus.errors import HypervisorError, HypervisorGone, HypervisorSilent, VirtbusError, WrongState
-from virtbus.observations import Observation, Observe, Observed
+from virtbus.observations import Observation, Observe, Observed, Started
 from virtbus.state import DomainState
 from virtbus_qemu import journal as journal_file
 from virtbus_qemu import network
@@ -20,6 +20,7 @@ from virtbus_qemu.capabilities import Capabilities
 from virtbus_qemu.command import context_of, describe
 from virtbus_qemu.command.parts import Parts
 from virtbus_qemu.folder import DomainFolder, HostFolder
+from virtbus_qemu.journal import Journal
 from virtbus_qemu.machine import Machine, incarnation, plugged
 from virtbus_qemu.process import Identity, Process, find
 from virtbus_qemu.settings import QemuSettings
@@ -106,13 +107,14 @@ class QemuHost:
     async def _serve(self, machine: Machine) -> None:
         """Handle what a machine tells until it has ended, and tell that too."""
         async with asyncio.TaskGroup() as group:
-            reaching = group.create_task(self._reach(machine))
+            others = [group.create_task(self._reach(machine)), group.create_task(machine.listen_again())]
             try:
                 with contextlib.suppress(HypervisorError):
                     await machine.go_on()
                 await machine.run()
             finally:
-                reaching.cancel()
+                for task in others:
+                    task.cancel()
         self.machines.pop(machine.uuid, None)
         network.disconnect_all(machine.live)
         self.observe(machine.ending())
@@ -152,12 +154,17 @@ class QemuHost:
         record = known.get(folder.uuid)
         if identity is not None and text is not None and identity.alive():
             return await self._adopt(folder, identity, Domain.parse(text), record)
-        counts = record is not None and record.active and identity is not None
-        if record is None or not counts or text is None or record.incarnation != _name(identity):
-            # Nobody counts on what it tells any more.
-            folder.remove()
-            return None
-        return await self._ended(folder, Domain.parse(text), record)
+        told = record is not None and record.incarnation == _name(identity)
+        if text is not None and identity is not None and record is not None and told and record.active:
+            return await self._ended(folder, Domain.parse(text), record.position)
+        if text is not None and identity is not None and not told and _ran(folder):
+            # It came and went while nobody looked.
+            live = Domain.parse(text)
+            began = Started(domain=folder.uuid, incarnation=incarnation(identity), id=live.id or 0, live=live)
+            return await self._ended(folder, live, 0, began)
+        # Nobody counts on what it tells any more.
+        folder.remove()
+        return None
 
     async def _adopt(
         self, folder: DomainFolder, identity: Identity, live: Domain, record: Known | None
@@ -168,6 +175,14 @@ class QemuHost:
             return None
         machine = Machine(folder, process, live, self.observe, self.parts)
         machine.recall()
+        try:
+            return await self._take_over(machine, record)
+        except BaseException:
+            # An open monitor would keep the next one out.
+            await machine.close()
+            raise
+
+    async def _take_over(self, machine: Machine, record: Known | None) -> Observed:
         try:
             await machine.connect(ADOPT_LIMIT)
         except (HypervisorSilent, HypervisorGone) as error:
@@ -211,12 +226,15 @@ class QemuHost:
             missed=missed,
         )
 
-    async def _ended(self, folder: DomainFolder, live: Domain, record: Known) -> Observed:
-        """A QEMU that ended while nobody watched: its journal tells how."""
+    async def _ended(self, folder: DomainFolder, live: Domain, position: int, *before: Observation) -> Observed:
+        """A QEMU that ended while nobody watched: its journal tells how.
+
+        :param position: how far the journal has been recorded.
+        """
         witness = Witness(folder, live)
         witness.recall()
-        witness.journal.position = record.position
-        missed: list[Observation] = []
+        witness.journal.position = position
+        missed: list[Observation] = list(before)
         for event in witness.journal.read():
             missed.extend(await witness.meaning(event))
         last = witness.ending()
@@ -224,6 +242,11 @@ class QemuHost:
             domain=folder.uuid, name=live.name, state=DomainState.SHUTOFF, reason=last.reason or last.detail,
             missed=(*missed, last), stopped=last.detail,
         )  # fmt: skip
+
+
+def _ran(folder: DomainFolder) -> bool:
+    """Whether the guest's processors ever ran: the journal has it."""
+    return any(event.name == "RESUME" for event in Journal(folder.journal).read())
 
 
 def _name(identity: Identity | None) -> str | None:

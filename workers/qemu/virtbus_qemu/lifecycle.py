@@ -10,10 +10,10 @@ import contextlib
 import os
 from collections.abc import Callable
 
-from virtbus.domain import Domain
+from virtbus.domain import Domain, Form
 from virtbus.domain.power import LifecycleAction
 from virtbus.driver import Lifecycle, Target, Work
-from virtbus.errors import HypervisorError, HypervisorGone, VirtbusError
+from virtbus.errors import HypervisorError, HypervisorGone, Unavailable, VirtbusError
 from virtbus.observations import Started
 from virtbus_qemu import chains, journal, live, network, nvram
 from virtbus_qemu.command import MONITOR_DESCRIPTOR, build_argv, environment, settle
@@ -43,6 +43,8 @@ class QemuLifecycle(Lifecycle):
     async def start(self, target: Target, definition: Domain, work: Work, *, paused: bool) -> None:
         """See Lifecycle."""
         machine = self.host.machines.get(target.uuid)
+        if machine is None and self._has_run(target, work):
+            return
         if machine is None:
             self.host.starting.add(target.uuid)
             try:
@@ -52,6 +54,11 @@ class QemuLifecycle(Lifecycle):
         elif not paused:
             # An earlier attempt launched it and died before it was told to run.
             await self._run_on(machine, work)
+
+    def _has_run(self, target: Target, work: Work) -> bool:
+        """Whether an earlier attempt at this job started it, and the guest has ended since."""
+        started = self.host.folder.domain(target.uuid).read_process() if work.begun is not None else None
+        return started is not None and started.job == work.job
 
     async def _launch(self, target: Target, definition: Domain, work: Work, paused: bool) -> None:
         folder = self.host.folder.domain(target.uuid)
@@ -87,7 +94,7 @@ class QemuLifecycle(Lifecycle):
 
     def _spawn(self, folder: DomainFolder, domain: Domain, argv: list[str], job: str) -> Machine:
         folder.create()
-        folder.write_definition(domain.format(secure=True))
+        folder.write_definition(domain.format(Form.LIVE, secure=True))
         journal_input = journal.prepare(folder.journal)
         try:
             with folder.listen() as listener:
@@ -158,22 +165,33 @@ class QemuLifecycle(Lifecycle):
         The guest is asked to power off and QEMU to wait then, instead of ending: the power-off becomes a reset.
         """
         machine = self.host.machine(target)
-        if self._happened(machine, work, _our_reset):
-            return
+        try:
+            if not self._happened(machine, work, _our_reset):
+                await self._turn_power_off_into_reset(machine, work)
+        except (asyncio.CancelledError, Unavailable):
+            # The job is not over: whoever takes the host goes on with it, and the guest may power off before that.
+            raise
+        except VirtbusError:
+            await self._let_power_off(machine)
+            raise
+        # Also after an attempt that was cut off behind the reset: the next power-off is one again.
+        await self._let_power_off(machine)
+
+    async def _turn_power_off_into_reset(self, machine: Machine, work: Work) -> None:
         reset = machine.expect("RESET")
         machine.reboot_job = work.job
         machine.note()
         await machine.execute("set-action", {"shutdown": "pause"})
-        try:
-            await self._press_button(machine, work)
-            await work.progress("waiting-for-guest")
-            await machine.expected(reset, work)
-        finally:
-            machine.reboot_job = None
-            if machine.process.ended is None:
-                machine.note()
-                with contextlib.suppress(HypervisorError):
-                    await machine.execute("set-action", at_power_off(machine.live))
+        await self._press_button(machine, work)
+        await work.progress("waiting-for-guest")
+        await machine.expected(reset, work)
+
+    async def _let_power_off(self, machine: Machine) -> None:
+        machine.reboot_job = None
+        if machine.process.ended is None:
+            machine.note()
+            with contextlib.suppress(HypervisorError):
+                await machine.execute("set-action", at_power_off(machine.live))
 
     async def _press_button(self, machine: Machine, work: Work) -> None:
         """Press the power button, but not again where an earlier attempt did."""

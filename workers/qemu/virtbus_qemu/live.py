@@ -6,8 +6,9 @@ import socket
 from collections.abc import Iterable
 
 from virtbus.domain.chardev import Channel, CharSource, CharType
-from virtbus.domain.defaults import complete_device, pair_console
+from virtbus.domain.defaults import pair_console
 from virtbus.domain.device import Device
+from virtbus.domain.devicedefaults import complete_device
 from virtbus.domain.disk import Disk
 from virtbus.domain.domain import Domain
 from virtbus.domain.graphics import Graphics, GraphicsType, ListenType

@@ -14,7 +14,7 @@ from typing import Any
 from virtbus.domain import Device, Domain, Interface
 from virtbus.domain.power import LifecycleAction
 from virtbus.driver import Work
-from virtbus.errors import HypervisorError, HypervisorGone, VirtbusError
+from virtbus.errors import HypervisorError, HypervisorGone, HypervisorSilent, VirtbusError
 from virtbus.observations import Observe
 from virtbus_qemu import network
 from virtbus_qemu.command.parts import Command, Parts
@@ -53,6 +53,8 @@ class Machine(Witness):
         self._waiters: list[tuple[str, asyncio.Future[QmpEvent]]] = []
         self.gone = asyncio.Event()
         """Set when the process has ended and that is observed."""
+        self.silent = asyncio.Event()
+        """Set when QEMU did not answer in time, until it answers again: nobody who asks many waits for it meanwhile."""
         self.changing = asyncio.Lock()
         """Held while a device is being plugged: QEMU and the live definition change together."""
 
@@ -89,7 +91,25 @@ class Machine(Witness):
                 "the domain's monitor is not connected", domain=self.uuid,
                 hint="its process may be stopped; destroy gets through all the same",
             )  # fmt: skip
-        return await self.monitor.execute(command, arguments, timeout=timeout)
+        try:
+            answer = await self.monitor.execute(command, arguments, timeout=timeout)
+        except HypervisorSilent:
+            self.silent.set()
+            raise
+        self.silent.clear()
+        return answer
+
+    async def listen_again(self) -> None:
+        """Whenever QEMU has fallen silent, ask until it answers; for ever."""
+        while True:
+            await self.silent.wait()
+            try:
+                await self.execute("query-status")
+            except HypervisorSilent:
+                continue
+            except HypervisorError:
+                # The monitor is gone, and mostly QEMU with it: its end is noticed elsewhere.
+                await asyncio.sleep(QUICK)
 
     def expect(self, *names: str) -> asyncio.Future[QmpEvent]:
         """The next event of one of these names; arm it before the command that brings it about."""

@@ -11,6 +11,9 @@ _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 _VCPU = re.compile(r"^CPU (\d+)/")
 _STATES = {"R": 1, "S": 1, "D": 1}
+_STOPPED = ("T", "t")
+_HALT_POLLS = {"success": "halt_poll_success_ns", "fail": "halt_poll_fail_ns"}
+_KVM = Path("/sys/kernel/debug/kvm")
 _RUNNING, _OFFLINE = 1, 0
 
 
@@ -21,6 +24,26 @@ def cpu(pid: int) -> dict[str, Any]:
         return {}
     user, system = int(fields[11]) * _TICK_NS, int(fields[12]) * _TICK_NS
     return {"cpu.time": user + system, "cpu.user": user, "cpu.system": system}
+
+
+def stopped(pid: int) -> bool:
+    """Whether a signal or a debugger stopped it: it answers nobody until it is continued."""
+    return _fields(Path(f"/proc/{pid}/stat"))[:1] in ([state] for state in _STOPPED)
+
+
+def halt_polls(pid: int) -> dict[str, Any]:
+    """How long KVM polled before it put halted processors to sleep, in nanoseconds, by debugfs; 0 without KVM.
+
+    https://docs.kernel.org/virt/kvm/halt-polling.html
+    """
+    figures = {f"cpu.haltpoll.{name}.time": 0 for name in _HALT_POLLS}
+    for name, file in _HALT_POLLS.items():
+        for path in _KVM.glob(f"{pid}-*/{file}"):
+            try:
+                figures[f"cpu.haltpoll.{name}.time"] += int(path.read_text())
+            except (OSError, ValueError):
+                continue
+    return figures
 
 
 def resident(pid: int) -> int:

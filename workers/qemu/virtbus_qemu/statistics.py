@@ -59,20 +59,33 @@ class QemuStatistics(Statistics):
         timed_out = False
         if Group.STATE in groups:
             figures["state.state"] = target.state.number
+            figures["state.reason"] = reason_number(target.state, target.reason)
         if machine is not None:
             self._without_asking(machine, groups, figures)
-            try:
-                async with asyncio.timeout(patience):
-                    await self._asking(machine, groups, figures)
-            except (TimeoutError, HypervisorError):
-                timed_out = machine.process.ended is None
+            timed_out = not await self._answers(machine, groups, patience, figures)
         return DomainStatistics(uuid=target.uuid, name=target.name, timed_out=timed_out, stats=figures)
+
+    async def _answers(self, machine: Machine, groups: frozenset[Group], patience: float, figures: Figures) -> bool:
+        """Ask QEMU; says whether it answered, or has ended. One that is known not to answer is not waited for."""
+        if machine.silent.is_set() or proc.stopped(machine.process.identity.pid):
+            return False
+        try:
+            async with asyncio.timeout(patience):
+                await self._asking(machine, groups, figures)
+        except TimeoutError:
+            machine.silent.set()
+            return False
+        except HypervisorError:
+            return machine.process.ended is not None
+        return True
 
     def _without_asking(self, machine: Machine, groups: frozenset[Group], figures: Figures) -> None:
         """What the kernel and the definition tell."""
         live = machine.live
         if Group.CPU_TOTAL in groups:
-            figures |= proc.cpu(machine.process.identity.pid)
+            figures |= proc.cpu(machine.process.identity.pid) | proc.halt_polls(machine.process.identity.pid)
+            # Cache monitors (resctrl) are none of what a definition here can ask for.
+            figures["cpu.cache.monitor.count"] = 0
         if Group.BALLOON in groups:
             figures["balloon.current"] = memory(live)
             figures["balloon.maximum"] = most_memory(live)
@@ -220,8 +233,3 @@ def _interface(card: Interface) -> Figures:
             except OSError:
                 continue
     return figures
-
-
-def reason(target: Target, name: str) -> int:
-    """libvirt's number of the state's reason."""
-    return reason_number(target.state, name)

@@ -70,7 +70,7 @@ class QemuTuning(Tuning):
         self.host.observe(
             LiveChanged(
                 domain=machine.uuid, cause=work.job, live=live, kind=EventKind.TUNABLE, subject="vcpus",
-                detail={"vcpus": count},
+                detail={"vcpus.current": count},
             )
         )  # fmt: skip
 

@@ -64,12 +64,16 @@ _KINDS: dict[str, tuple[type[Observation], Callable[[Entry], dict[str, Any]]]] =
     "removal-refused": (RemovalRefused, lambda entry: {"alias": entry["subject"], "reason": entry["reason"]}),
     "device-changed": (
         LiveChanged,
-        lambda entry: {"live": _live(entry), "kind": EventKind.DEVICE_UPDATED, "subject": entry["subject"]},
+        lambda entry: {
+            "live": _live(entry), "kind": EventKind.DEVICE_UPDATED, "subject": entry["subject"],
+            "detail": {"alias": entry["subject"]},
+        },
     ),
     "vcpus-changed": (
         LiveChanged,
         lambda entry: {
-            "live": _live(entry), "kind": EventKind.TUNABLE, "subject": "vcpus", "detail": {"vcpus": entry["count"]},
+            "live": _live(entry), "kind": EventKind.TUNABLE, "subject": "vcpus",
+            "detail": {"vcpus.current": entry["count"]},
         },
     ),
     "memory-changed": (

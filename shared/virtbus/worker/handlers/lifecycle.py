@@ -54,7 +54,7 @@ async def create(case: Case) -> DomainStatus:
     finally:
         if not case.desk.record.state.active and not case.desk.record.persistent:
             await case.desk.change(lambda _: {"deleted": True})
-            case.names.release(case.desk.record.uuid)
+        case.names.release(case.desk.record.uuid)
     return case.status()
 
 
@@ -62,12 +62,12 @@ async def destroy(case: Case) -> DomainStatus:
     """End a domain at once, whatever else is being done to it."""
     operation = cast(DestroyDomain, case.operation)
     driver = case.facet(Lifecycle)
-    case.require_domain()
     incarnation = case.desk.record.incarnation
     if case.work.begun is not None and (case.work.begun.get("run") != incarnation or not case.desk.record.state.active):
-        # The run that it was to end has ended.
+        # The run that it was to end has ended, and a transient domain with it.
         return case.status()
-    if not case.desk.record.state.active:
+    case.require_domain()
+    if not case.desk.record.state.active and case.lane.running is not case.work:
         reason = Overtaken(f"{operation.name} went past it", hint="start the domain again if it should run")
         if await case.lane.stopped(reason) and not case.desk.record.state.active:
             return case.status()
@@ -89,7 +89,7 @@ def _verb(call: Verb, *, needs: frozenset[DomainState], already: str, done: froz
         driver = case.facet(Lifecycle)
         record = case.desk.record
         if case.work.begun is not None and (record.state in done or not record.state.active):
-            case.require_domain()
+            # It was done, and a transient domain may be gone by it.
             return case.status()
         case.require_active()
         if record.state not in needs:

@@ -31,7 +31,9 @@ async def commit(case: Case, changed: Domain) -> None:
     """
     complete(changed)
     check(changed)
-    await _write(case, case.driver.complete(changed, await persistent(case)))
+    completed = case.driver.complete(changed, await persistent(case))
+    await case.work.before_effect()
+    await _write(case, completed)
 
 
 @asynccontextmanager
@@ -50,12 +52,11 @@ async def committed(case: Case, changed: Domain | None) -> AsyncIterator[None]:
         raise
     except VirtbusError:
         if before is not None:
+            # Also where the job's time is over: what was not done is not left half asked for.
             await _write(case, before)
         raise
 
 
 async def _write(case: Case, definition: Domain) -> None:
-    if not case.work.cancelled.is_set():
-        await case.work.before_effect()
     size = {} if case.desk.record.state.active else recorded(definition)
     await case.desk.change(lambda _: size | {"last_job": case.work.job}, persistent=definition)
