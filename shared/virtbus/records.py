@@ -156,6 +156,9 @@ class DomainRecord(Record):
     """The owner's epoch when this was written."""
     definition: int = 0
     """The generation of the definition that belongs to this record."""
+    told: list[str] = []
+    """Events that recent jobs brought about and that stand in no hypervisor's history: a second attempt tells them
+    again, and they are not recorded twice."""
     last_job: str = ""
     """The job that last changed what was asked (definition, autostart, labels): a second attempt sees that it did."""
     deleted: bool = False

@@ -31,6 +31,8 @@ Spawn = Callable[[Coroutine[Any, Any, None]], None]
 """Runs a coroutine in the host's task group."""
 QUIET = 1.0
 """Seconds after the last event before the emptied outbox is written."""
+TOLD_KEPT = 8
+"""How many events of recent jobs the record remembers."""
 KEEP: Any = object()
 """Stands for a definition that a write leaves as it is."""
 
@@ -152,6 +154,11 @@ class Desk:
             if position is not None and not change.ended:
                 record = record.model_copy(update={"position": position})
             for draft in change.events:
+                if position is None and cause is not None and not reconciled:
+                    told = f"{cause}/{draft.kind}/{draft.subject}"
+                    if told in record.told:
+                        continue
+                    record = record.model_copy(update={"told": [*record.told[1 - TOLD_KEPT :], told]})
                 event = self._event(record, draft, observation, cause, reconciled)
                 events.append(event)
                 record = record.model_copy(update={"generation": event.generation})

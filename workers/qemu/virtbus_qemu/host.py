@@ -65,7 +65,7 @@ class QemuHost:
         self.settings = qemu_settings(settings)
         self.cache = settings.state.parent.parent / "capabilities"
         self.machines: dict[UUID, Machine] = {}
-        self.starting: set[UUID] = set()
+        self.starting: dict[UUID, Domain] = {}
         """Domains whose start is under way: nobody else looks into their folders."""
         self._arriving: asyncio.Queue[Machine] = asyncio.Queue()
         self._numbers = 0
@@ -83,6 +83,11 @@ class QemuHost:
     def parts(self, live: Domain, device: Device, folder: DomainFolder) -> Parts:
         """What a device of a live domain is made of in QEMU."""
         return describe(device, context_of(live, folder.path, self.capabilities, self.settings))
+
+    def ports(self) -> set[int]:
+        """The ports of the displays of all domains, also of those that are starting and do not listen yet."""
+        domains = [*self.starting.values(), *(machine.live for machine in self.machines.values())]
+        return {screen.port for domain in domains for screen in domain.devices.graphics if (screen.port or -1) > 0}
 
     def next_number(self) -> int:
         """libvirt's id for the next domain that starts."""

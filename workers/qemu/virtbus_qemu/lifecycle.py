@@ -46,11 +46,11 @@ class QemuLifecycle(Lifecycle):
         if machine is None and self._has_run(target, work):
             return
         if machine is None:
-            self.host.starting.add(target.uuid)
+            self.host.starting[target.uuid] = definition
             try:
                 await self._launch(target, definition, work, paused)
             finally:
-                self.host.starting.discard(target.uuid)
+                self.host.starting.pop(target.uuid, None)
         elif not paused:
             # An earlier attempt launched it and died before it was told to run.
             await self._run_on(machine, work)
@@ -65,7 +65,10 @@ class QemuLifecycle(Lifecycle):
         check_images(definition, target)
         definition = definition.copy()
         await chains.discover(definition, timeout=min(IMAGE_LIMIT, work.remaining()))
-        domain = live.prepare(definition, folder, self.host.settings, number=self.host.next_number())
+        domain = live.prepare(
+            definition, folder, self.host.settings, number=self.host.next_number(), taken=self.host.ports()
+        )
+        self.host.starting[target.uuid] = domain
         argv = build_argv(domain, folder, self.host.capabilities, self.host.settings)
         await work.before_effect()
         machine: Machine | None = None

@@ -29,11 +29,13 @@ def prepare(
     *,
     number: int | None = None,
     choose_ports: bool = True,
+    taken: Iterable[int] = (),
 ) -> Domain:
     """The live domain of a complete definition: with aliases, block node numbers, tap names, paths and ports.
 
     :param number: the id, the number of this life of the domain.
     :param choose_ports: whether free TCP ports are looked for; not for a trial.
+    :param taken: ports that are given to domains which may not listen there yet.
     :raise HypervisorError: no port is free.
     """
     domain = definition.copy()
@@ -42,14 +44,14 @@ def prepare(
     for disk in reversed(domain.devices.disks):
         number_nodes(domain, disk)
     pair_console(domain)
-    taken: set[int] = set()
+    given = set(taken)
     for device in domain.devices.every():
         if isinstance(device, Interface | Channel):
             _give_host_end(device, domain, folder)
         elif isinstance(device, Graphics):
             _name_socket(device, folder)
             if choose_ports:
-                _choose_port(device, settings, taken)
+                _choose_port(device, settings, given)
     return domain
 
 

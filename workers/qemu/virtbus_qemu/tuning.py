@@ -61,7 +61,7 @@ class QemuTuning(Tuning):
                 gone = machine.expect("DEVICE_DELETED")
 
     def _observe(self, machine: Machine, count: int, work: Work) -> None:
-        if vcpus(machine.live) == count:
+        if vcpus(machine.live) == count and work.begun is None:
             return
         live = machine.live.copy()
         set_vcpus(live, count)

@@ -46,6 +46,10 @@ _FULLEST = {"tcg": "max"}
 #: How far a model is expanded: what a static expansion names means the same for ever; ARM has no static models.
 _EXPANSION = {"aarch64": "full", "armv7l": "full"}
 
+#: QEMU's name of a processor model to libvirt's, where they differ.
+_POWER = {f"power{generation}": f"POWER{generation}" for generation in range(6, 12)}
+_MODELS = {"ppc64": _POWER, "ppc64le": _POWER}
+
 #: Hyper-V's interfaces in libvirt's order, with the processor property that shows each.
 _HYPERV = {
     "relaxed": "hv-relaxed",
@@ -95,7 +99,7 @@ def digest_of(
             flags=[Flag(name=name) for name in flags_of(answers)],
             version=_version(version["qemu"]),
             microcode=microcode if names else 0,
-            package=version["package"] or None,
+            package=version["package"],
             arch=arch,
         )
     )
@@ -110,24 +114,19 @@ def _version(parts: Mapping[str, int]) -> int:
 
 
 def _accelerator(session: Session, name: str, arch: str, flags: frozenset[str]) -> Accelerator:
-    hidden = {"host"} if name == "tcg" else set[str]()
     return Accelerator(
         name=name,
         host=_host(session, name, arch, flags),
-        cpus=[
-            _cpu(entry, name)
-            for entry in session.ask("query-cpu-definitions") or ()
-            if entry["name"] not in hidden
-        ],
+        cpus=[_cpu(entry, name, arch) for entry in session.ask("query-cpu-definitions") or ()],
         machines=_machines(session, name, arch),
     )
 
 
-def _cpu(entry: Mapping[str, Any], accelerator: str) -> GuestModel:
+def _cpu(entry: Mapping[str, Any], accelerator: str, arch: str) -> GuestModel:
     missing = entry.get("unavailable-features")
     return GuestModel(
         type=accelerator,
-        name=entry["name"],
+        name=_MODELS.get(arch, {}).get(entry["name"], entry["name"]),
         typename=entry.get("typename"),
         usable=None if missing is None else not missing,
         deprecated=True if entry.get("deprecated") else None,
@@ -221,7 +220,7 @@ def _add_platform(digest: Digest, session: Session) -> None:
     host = session.ask("query-cpu-model-expansion", type="full", model=model)
     if host is not None:
         caps = [Enlightenment(name=name) for name in _enlightenments(host["model"]["props"])]
-        digest.hyperv = HyperV(supported=bool(caps), caps=caps)
+        digest.hyperv = HyperV(supported=True, caps=caps) if caps else None
 
 
 def _sgx(sgx: Mapping[str, Any]) -> Sgx:
