@@ -87,7 +87,8 @@ class QemuHost:
     def ports(self) -> set[int]:
         """The ports of the displays of all domains, also of those that are starting and do not listen yet."""
         domains = [*self.starting.values(), *(machine.live for machine in self.machines.values())]
-        return {screen.port for domain in domains for screen in domain.devices.graphics if (screen.port or -1) > 0}
+        screens = [screen for domain in domains for screen in domain.devices.graphics]
+        return {screen.port for screen in screens if screen.port is not None and screen.port > 0}
 
     def next_number(self) -> int:
         """libvirt's id for the next domain that starts."""

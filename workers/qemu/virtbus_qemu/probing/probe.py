@@ -127,7 +127,7 @@ def _cpu(entry: Mapping[str, Any], accelerator: str, arch: str) -> GuestModel:
     return GuestModel(
         type=accelerator,
         name=_MODELS.get(arch, {}).get(entry["name"], entry["name"]),
-        typename=entry.get("typename"),
+        typename=entry.get("typename") or None,
         usable=None if missing is None else not missing,
         deprecated=True if entry.get("deprecated") else None,
         blockers=[Blocker(name=name) for name in missing or ()],
