@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
 DEBIAN := qemu-system-x86 qemu-utils ovmf
+RIVAL := libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients python3-libvirt
 
-.PHONY: help demo test lint bench faults qemu qemu-if-possible clean
+.PHONY: help demo test lint bench faults documents qemu qemu-if-possible rival-if-possible clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 24
@@ -23,7 +24,7 @@ lint: $(STAMP) ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP) qemu ## side by side with libvirtd; writes bench.json
+bench: $(STAMP) qemu rival-if-possible ## side by side with libvirtd; writes bench.json
 	$(BIN)/python -m tests.bench $(ARGS)
 
 faults: $(STAMP) qemu ## jobs while processes are killed and frozen; writes faults.json
@@ -45,6 +46,15 @@ qemu:
 
 qemu-if-possible:
 	@deploy/install-qemu $(DEBIAN) || true
+
+# libvirtd, to measure beside it; what the benchmark cannot measure without it, it says itself.
+rival-if-possible:
+	@deploy/install-qemu $(RIVAL) || true
+
+documents: $(STAMP) ## write what is generated from the declarations
+	$(BIN)/python -m virtbus.bus.asyncapi
+	$(BIN)/python docs/operations.py
+	$(BIN)/python docs/errors.py
 
 clean: ## remove what was made
 	rm -rf $(VENV) .cache

@@ -119,7 +119,7 @@ def _kept(subjects: Subjects) -> Iterator[Traffic]:
     yield Traffic(
         name="job",
         address=subjects.job("{host}", _NOBODY).replace(str(_NOBODY), "{domain}"),
-        summary="An accepted job waits for the host's owner. Its record was created before: that is the acceptance.",
+        summary="A job waits for the host's owner. Its record is the acceptance: a message without one is dropped.",
         payload={
             "type": "object",
             "properties": {"job": _TEXT, "operation": {"type": "string", "enum": sorted(_of_kind(Kind.JOB))}},

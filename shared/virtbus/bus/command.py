@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="virtbus bus", description="Set up and check the bus.")
     result.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML")
     result.add_argument("--nats", action="append", metavar="URL", help="a server of the bus; may be repeated")
+    result.add_argument("--monitor", metavar="URL", help="a server's monitoring port, to check its own settings")
     result.add_argument("--nkey-seed", type=Path, metavar="FILE", help="the NKEY seed to connect with")
     result.add_argument("--prefix", help="first token of every subject (default: virtbus)")
     result.add_argument("--replicas", type=int, help="replicas of the streams that are made")
@@ -62,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser().parse_args(argv)
     flags: dict[str, Any] = {
         "servers": arguments.nats, "nkey_seed": arguments.nkey_seed, "prefix": arguments.prefix,
-        "replicas": arguments.replicas,
+        "replicas": arguments.replicas, "monitor": arguments.monitor,
     }  # fmt: skip
     try:
         settings = load(CommandSettings, BUS_ENVIRONMENT, file=arguments.config, flags={"bus": flags}).bus
