@@ -148,6 +148,8 @@ class Observed:
     name: str
     state: DomainState
     reason: str
+    state_known: bool = True
+    """False where the hypervisor does not tell at the moment: then only that it is active is meant."""
     incarnation: str | None = None
     """None for one that is only defined, on a hypervisor that keeps definitions."""
     id: int | None = None

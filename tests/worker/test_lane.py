@@ -32,7 +32,7 @@ class Course:
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._group.create_task(work)
 
-    async def run(self, lane: Lane, job: Delivery) -> None:
+    async def run(self, lane: Lane, job: Delivery, overtaking: bool) -> None:
         await self.note(f"+{job.job}")
         await self.gates.setdefault(job.job, asyncio.Event()).wait()
         await self.note(f"-{job.job}")

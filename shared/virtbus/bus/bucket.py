@@ -81,6 +81,7 @@ class Bucket(Generic[R]):
         """The value of a key.
 
         :raises Unavailable: the bus does not answer.
+        :raises DecodeError: the value makes no sense; `evidence["revision"]` is its revision.
         """
         return await (self._get_direct(key) if self._direct else self._get_from_leader(key))
 
@@ -96,7 +97,7 @@ class Bucket(Generic[R]):
             return None
         data = base64.b64decode(message.get("data", ""))
         written = datetime.fromisoformat(message["time"][:26].rstrip("Z") + "+00:00")
-        return Stored(key, decode(self._model, data), int(message["seq"]), written)
+        return self._stored(key, data, int(message["seq"]), written)
 
     async def _get_direct(self, key: str) -> Stored[R] | None:
         answer = await self._link.request(f"$JS.API.DIRECT.GET.{self.stream}.{self._subject(key)}", b"", 5.0)
@@ -104,7 +105,14 @@ class Bucket(Generic[R]):
         if headers.get("Status") or OPERATION in headers:
             return None
         written = datetime.fromisoformat(headers["Nats-Time-Stamp"][:26].rstrip("Z") + "+00:00")
-        return Stored(key, decode(self._model, answer.data), int(headers["Nats-Sequence"]), written)
+        return self._stored(key, answer.data, int(headers["Nats-Sequence"]), written)
+
+    def _stored(self, key: str, data: bytes, revision: int, written: datetime) -> Stored[R]:
+        try:
+            return Stored(key, decode(self._model, data), revision, written)
+        except DecodeError as error:
+            error.evidence |= {"bucket": self._name, "key": key, "revision": revision}
+            raise
 
     async def create(self, key: str, record: R, *, after: int = 0) -> int:
         """Store the first value of a key, or the first after a deletion of revision `after`; returns its revision.

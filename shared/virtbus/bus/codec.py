@@ -19,12 +19,21 @@ class DecodeError(InternalError):
     """A payload on the bus is not what it should be."""
 
 
+class EncodeError(InternalError):
+    """Something has no form in which it can travel: text that is none, a number too large."""
+
+
 def encode(model: BaseModel) -> bytes:
     """A model as it travels.
 
     :raises TooLarge: it has more bytes than a message may have.
+    :raises EncodeError: something in it cannot be encoded.
     """
-    return pack(model.model_dump(mode="json", exclude_defaults=False))
+    try:
+        value = model.model_dump(mode="json")
+    except (TypeError, ValueError) as error:
+        raise EncodeError(f"a {type(model).__name__} cannot travel: {error}") from error
+    return pack(value)
 
 
 def pack(value: Any) -> bytes:
@@ -32,7 +41,10 @@ def pack(value: Any) -> bytes:
 
     :raises TooLarge: more bytes than a message may have.
     """
-    payload: bytes = msgpack.packb(value, use_bin_type=True)
+    try:
+        payload: bytes = msgpack.packb(value, use_bin_type=True)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise EncodeError(f"a value cannot travel: {error}") from error
     if len(payload) > LIMIT:
         raise TooLarge(f"a message of {len(payload)} bytes does not fit on the bus, which carries {LIMIT}")
     return payload

@@ -6,6 +6,7 @@ An event travels as CloudEvents in binary mode: attributes in ce- headers, msgpa
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import logging
@@ -22,6 +23,8 @@ from virtbus.records import Event
 
 log = logging.getLogger(__name__)
 
+READ_LIMIT = 10.0
+"""Seconds for a look at the events of one domain."""
 FROM_THE_BEGINNING = ""
 """The cursor before everything that is kept."""
 
@@ -65,13 +68,12 @@ class EventLog:
         )
         await source.open()
         highest = 0
-        left = source.initial or 0
-        if left:
-            async for entry in source.entries():
-                highest = max(highest, int(entry.headers.get("Virtbus-Generation", 0)))
-                left -= 1
-                if left == 0:
-                    break
+        if source.initial:
+            async with asyncio.timeout(READ_LIMIT):
+                async for entry in source.entries():
+                    highest = max(highest, int(entry.headers.get("Virtbus-Generation", 0)))
+                    if entry.pending == 0:
+                        break
         await source.close()
         return highest
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from virtbus.bus.bucket import Bucket, Stale, Stored
+from virtbus.bus.codec import DecodeError
 from virtbus.bus.sessions import Sessions
 from virtbus.errors import HostTaken
-from virtbus.records import HostRecord, Owner
+from virtbus.records import HostRecord, Owner, now
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,12 @@ async def take(
     :returns: None while another living session owns it: try again later.
     :raises HostTaken: the name belongs to another machine, on which the same disks would run twice.
     """
-    stored = await hosts.get(wanted.name)
+    try:
+        stored = await hosts.get(wanted.name)
+    except DecodeError as error:
+        # Nobody can be told from it: it is replaced.
+        log.error("the record of host %s cannot be read and is written anew: %s", wanted.name, error)
+        stored = Stored(wanted.name, wanted, int(error.evidence["revision"]), now())
     if stored is not None:
         _refuse_other_machine(stored, wanted, force)
         owner = stored.record.owner

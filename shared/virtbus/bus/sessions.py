@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime
 from secrets import token_hex
 
 from virtbus.bus.bucket import EXPECTED
-from virtbus.bus.codec import decode, encode
+from virtbus.bus.codec import DecodeError, decode, encode
 from virtbus.bus.link import WRONG_SEQUENCE, ApiError, Link
 from virtbus.bus.reading import Reader
 from virtbus.bus.settings import SESSION_RENEWAL, SESSION_TTL
 from virtbus.errors import Unavailable
 from virtbus.records import SessionRecord
+
+log = logging.getLogger(__name__)
 
 MARGIN = 2.0
 """Seconds before the session's end in which its holder does not act any more."""
@@ -152,4 +155,9 @@ class Sessions:
             name=f"watch_{token_hex(6)}",
         )
         async for entry in source.entries():
-            yield decode(SessionRecord, entry.data), entry.time
+            try:
+                record = decode(SessionRecord, entry.data)
+            except DecodeError as error:
+                log.error("a session on %s cannot be read and is left out: %s", entry.subject, error)
+                continue
+            yield record, entry.time

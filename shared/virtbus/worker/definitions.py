@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from dataclasses import dataclass
 from uuid import UUID
 
 from virtbus.bus.bucket import Bucket
+from virtbus.bus.codec import DecodeError
 from virtbus.domain import Domain, Form
 from virtbus.records import DefinitionRecord
+
+log = logging.getLogger(__name__)
 
 KEPT = 256
 """Definitions held in memory; the others are read again when they are needed."""
@@ -51,7 +55,14 @@ class Definitions:
         """A domain's definitions; empty ones where there are none yet."""
         found = self._kept.get(domain)
         if found is None:
-            stored = await self._bucket.get(self._key(domain))
+            try:
+                stored = await self._bucket.get(self._key(domain))
+            except DecodeError as error:
+                log.error("the definition of %s cannot be read: %s", domain, error)
+                return Definition(DefinitionRecord(host=self._host, uuid=domain), int(error.evidence["revision"]))
+            if domain in self._kept:
+                # Somebody else has read or written it meanwhile.
+                return self._kept[domain]
             if stored is None:
                 found = Definition(DefinitionRecord(host=self._host, uuid=domain), 0)
             else:

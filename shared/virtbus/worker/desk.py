@@ -15,7 +15,6 @@ from uuid import UUID
 
 from prometheus_client import Counter
 
-from virtbus.bus.bucket import Stale
 from virtbus.bus.connection import Bus
 from virtbus.domain import Domain
 from virtbus.driver import Target
@@ -126,8 +125,8 @@ class Desk:
                 async with self._lock:
                     batch = list(self._told)
                     self._told.clear()
-                    await self._record(batch)
-        except (Unavailable, Stale) as error:
+                    await uninterrupted(self._record(batch))
+        except BaseException as error:
             self._failure = error
             raise
         finally:
@@ -203,7 +202,7 @@ class Desk:
                 event = self._event(record, draft, Observation(domain=record.uuid, cause=cause), cause, False)
                 events.append(event)
                 record = record.model_copy(update={"generation": event.generation})
-            await self._write(record, events, persistent=persistent)
+            await uninterrupted(self._write(record, events, persistent=persistent))
 
     async def _write(self, record: DomainRecord, events: list[Event], *, persistent: Any = KEEP, live: Any = KEEP
                      ) -> None:  # fmt: skip
@@ -284,3 +283,13 @@ class Desk:
             if mark.outcome is not None and mark.alias not in self._settling:
                 self._settling.add(mark.alias)
                 self._post.spawn(self._settle(mark))
+
+
+async def uninterrupted(writing: Coroutine[Any, Any, None]) -> None:
+    """Await a write to its end also where the waiting is cut short: half a write would be worse than a late one."""
+    task = asyncio.ensure_future(writing)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise

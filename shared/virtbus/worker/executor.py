@@ -13,6 +13,7 @@ from prometheus_client import Counter, Histogram
 from pydantic import BaseModel, ValidationError
 
 from virtbus.bus.bucket import Stale, Stored
+from virtbus.bus.codec import DecodeError
 from virtbus.bus.connection import Bus
 from virtbus.bus.queue import Delivery, job_key
 from virtbus.driver import Driver
@@ -53,7 +54,7 @@ class Executor:
     skew: float
     """Seconds that the broker's clock is ahead of ours."""
 
-    async def run(self, desk: Desk | None, lane: Lane, delivery: Delivery) -> None:
+    async def run(self, desk: Desk | None, lane: Lane, delivery: Delivery, overtaking: bool) -> None:
         """Carry out a delivered job, to its end or until it waits for the guest."""
         work = await self._work(delivery)
         if work is None:
@@ -66,19 +67,24 @@ class Executor:
         if desk is None:
             await work.fail(InternalError(f"{delivery.operation} is not for a domain"), 0)
         else:
-            await self._carry_out(desk, lane, work)
+            await self._carry_out(desk, lane, work, overtaking)
         if work.record.state.ended:
             await self._finish(work)
         await self._acknowledge(delivery)
 
     async def _work(self, delivery: Delivery) -> JobWork | None:
         host = self.driver.settings.name
-        stored = await self._stored(job_key(host, delivery.job))
+        try:
+            stored = await self._stored(job_key(host, delivery.job))
+        except DecodeError as error:
+            log.error("the record of job %s cannot be read, and nobody can end it: %s", delivery.job, error)
+            await self._acknowledge(delivery)
+            return None
         if stored is None:
             log.warning("job %s of host %s has no record any more and is dropped", delivery.job, host)
             await self._acknowledge(delivery)
             return None
-        return self.work(stored.record, stored.revision, delivery.entry.time)
+        return self.work(stored.record, stored.revision, min(stored.written, delivery.entry.time))
 
     async def _stored(self, key: str) -> Stored[JobRecord] | None:
         """A job's record; its message may come a moment before it."""
@@ -92,16 +98,15 @@ class Executor:
     def work(self, record: JobRecord, revision: int, since: datetime | None = None) -> JobWork:
         """An attempt at a job that is stored.
 
-        :param since: the broker's timestamp of its message, from which its time limit counts.
+        :param since: the broker's timestamp from which its time limit counts.
         """
         age = max(0.0, now().timestamp() + self.skew - (since or record.accepted).timestamp())
         return JobWork(
             self.bus, record, revision, family=self.driver.family, age=age, check=self.check
         )
 
-    async def _carry_out(self, desk: Desk, lane: Lane, work: JobWork) -> None:
-        if lane.running is None:
-            lane.running = work
+    async def _carry_out(self, desk: Desk, lane: Lane, work: JobWork, overtaking: bool) -> None:
+        lane.begin(work, overtaking=overtaking)
         work.run = desk.record.incarnation
         try:
             work.check()
@@ -176,34 +181,38 @@ class Executor:
         """A removal is settled: end every job that waited for it and that no handler holds."""
         self.waiters.tell(desk, mark)
         for job in mark.jobs:
-            if job in self.waiters.held:
-                continue
-            work = self.waiters.jobs.pop(job, None)
+            held = self.waiters.held.get(job)
+            work = held or self.waiters.jobs.pop(job, None) or await self._from_record(desk, job)
             if work is None:
-                stored = await self.bus.jobs.get(job_key(desk.record.host, job))
-                if stored is None:
-                    continue
-                work = self.work(stored.record, stored.revision)
-                if stored.record.state.ended:
-                    # Whoever ended it may have died before saying so.
-                    await work.announce()
-                    continue
+                continue
             try:
                 outcome = result(mark, desk)
             except VirtbusError as error:
                 await work.fail(error, desk.revision)
             else:
                 await work.succeed(outcome, desk.revision)
-            await self._finish(work)
+            if held is None:
+                # Whoever ended it before may have died before saying so.
+                await self._finish(work)
+
+    async def _from_record(self, desk: Desk, job: str) -> JobWork | None:
+        try:
+            stored = await self.bus.jobs.get(job_key(desk.record.host, job))
+        except DecodeError as error:
+            log.error("the record of job %s cannot be read: %s", job, error)
+            return None
+        return None if stored is None else self.work(stored.record, stored.revision)
 
     async def resume_waiting(self, desk: Desk) -> None:
         """After taking the host: go on watching the jobs that wait for this domain's guest."""
         for mark in desk.record.pending:
             for job in mark.jobs:
-                stored = await self.bus.jobs.get(job_key(desk.record.host, job))
-                if stored is not None and stored.record.state is JobState.WAITING:
-                    work = self.work(stored.record, stored.revision)
+                work = await self._from_record(desk, job)
+                if work is None:
+                    continue
+                if work.record.state is JobState.WAITING:
                     self.waiters.jobs[job] = work
                     self.spawn(self.watch_waiting(desk, work))
-
-
+                elif work.record.state.ended:
+                    # Its end may not have been told: its message left the queue when it began to wait.
+                    await work.announce()

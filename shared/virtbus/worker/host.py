@@ -23,6 +23,8 @@ from virtbus.worker.tenure import CONNECT_LIMIT, HostPlan, Tenure
 
 log = logging.getLogger(__name__)
 
+CLOSE_LIMIT = 10.0
+"""Seconds that a driver is given to let go of its hypervisor."""
 RETRY = 1.0
 """Seconds between tries to take a host."""
 
@@ -60,6 +62,9 @@ class HostServer:
                     raise group.exceptions[0] from None
                 except* (TimeoutError, VirtbusError) as group:
                     self._note(group)
+                except* Exception as group:
+                    log.exception("host %s: a defect ended its tenure", self.name)
+                    self._note(group)
                 self.serving.clear()
                 await asyncio.sleep(RETRY)
         finally:
@@ -78,7 +83,7 @@ class HostServer:
             self._lock.acquire()
         async with contextlib.AsyncExitStack() as stack:
             tenure = Tenure(self._bus, self._session, self._plan, fenced=self._lock is not None)
-            stack.push_async_callback(tenure.driver.close)
+            stack.push_async_callback(_close, tenure)
             async with asyncio.timeout(CONNECT_LIMIT):
                 facts = await tenure.driver.connect()
             ownership = await take(
@@ -113,6 +118,12 @@ class HostServer:
             },
             capabilities=hashlib.sha256(facts.capabilities.encode()).hexdigest(),
         )
+
+
+async def _close(tenure: Tenure) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_LIMIT):
+            await tenure.driver.close()
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

@@ -15,7 +15,8 @@ from virtbus.worker.work import JobWork
 GRACE = 5.0
 """Seconds that an overtaken job has to notice it."""
 
-Run = Callable[["Lane", Delivery], Awaitable[None]]
+Run = Callable[["Lane", Delivery, bool], Awaitable[None]]
+"""Carries out a job; says whether it overtakes."""
 
 
 class Lane:
@@ -27,9 +28,9 @@ class Lane:
         self._queue: deque[Delivery] = deque()
         self._draining = False
         self.running: JobWork | None = None
-        """The job at work; one that overtakes it is not counted."""
-        self._idle = asyncio.Event()
-        self._idle.set()
+        """The job whose turn it is."""
+        self.overtaking: JobWork | None = None
+        """The last one that went past it, while it is at work."""
 
     def take(self, delivery: Delivery, *, overtakes: bool) -> None:
         """Take a job; one that overtakes begins at once."""
@@ -45,6 +46,19 @@ class Lane:
     def idle(self) -> bool:
         return not self._draining
 
+    def begin(self, work: JobWork, *, overtaking: bool) -> None:
+        """A job is at work from now on."""
+        if overtaking:
+            self.overtaking = work
+        else:
+            self.running = work
+
+    @property
+    def cause(self) -> str | None:
+        """The job that most likely brings about what is observed now."""
+        work = self.overtaking or self.running
+        return None if work is None else work.job
+
     async def stopped(self, reason: Overtaken) -> bool:
         """Have the running job give up, and wait until it has; says whether there was one and it did."""
         running = self.running
@@ -53,20 +67,21 @@ class Lane:
         running.give_up(reason)
         with suppress(TimeoutError):
             async with asyncio.timeout(GRACE):
-                await self._idle.wait()
-        return self._idle.is_set()
+                await running.finished.wait()
+        return running.finished.is_set()
 
     async def _drain(self) -> None:
         while self._queue:
-            self._idle.clear()
             try:
-                await self._run(self, self._queue.popleft())
+                await self._run(self, self._queue.popleft(), False)
             finally:
+                if self.running is not None:
+                    self.running.finished.set()
                 self.running = None
-                self._idle.set()
         self._draining = False
 
     async def _overtake(self, delivery: Delivery) -> None:
-        await self._run(self, delivery)
-        if self.running is not None and self.running.record.state.ended:
-            self.running = None
+        try:
+            await self._run(self, delivery, True)
+        finally:
+            self.overtaking = None

@@ -56,7 +56,7 @@ def _devices(record: DomainRecord, stored: Domain | None, live: Domain) -> Itera
 
 
 def _state(record: DomainRecord, found: seen.Observed) -> Iterator[seen.Observation]:
-    if found.state == record.state:
+    if found.state == record.state or not found.state_known:
         return
     told: dict[DomainState, seen.Observation] = {
         DomainState.PAUSED: seen.Suspended(

@@ -56,16 +56,18 @@ async def detach_live(
         waiters.jobs[work.job] = work
         raise Waiting from None
     finally:
-        waiters.held.discard(work.job)
+        waiters.held.pop(work.job, None)
 
 
 async def _ask(desk: Desk, devices: Devices, alias: str, work: JobWork, waiters: Waiters) -> None:
     """Have the driver ask the guest; a mark whose request was refused before it was sent is taken back."""
     try:
         await devices.detach(await desk.target(), alias, work)
-    except (Unavailable, HypervisorSilent):
-        # It may have been sent.
+    except Unavailable:
         raise
+    except HypervisorSilent:
+        # It may have been sent: the mark waits for what comes of it.
+        pass
     except VirtbusError:
         await desk.change(lambda record: {"pending": [mark for mark in record.pending if mark.alias != alias]})
         raise
@@ -119,8 +121,8 @@ class Waiters:
     def __init__(self) -> None:
         self._outcomes: dict[tuple[UUID, str], asyncio.Future[PendingRemoval]] = {}
         self._sent: set[tuple[UUID, str]] = set()
-        self.held: set[str] = set()
-        """Jobs whose handlers wait here, and end them."""
+        self.held: dict[str, JobWork] = {}
+        """Jobs whose handlers wait here."""
         self.jobs: dict[str, JobWork] = {}
         """Jobs that wait for a guest without a handler, by id."""
 
@@ -131,7 +133,7 @@ class Waiters:
         if future is None or future.done():
             future = asyncio.get_running_loop().create_future()
             self._outcomes[key] = future
-        self.held.add(work.job)
+        self.held[work.job] = work
         return future
 
     def note_sent(self, desk: Desk, alias: str) -> None:

@@ -16,9 +16,8 @@ from pydantic import BaseModel, ConfigDict
 
 from virtbus import __version__
 from virtbus.bus.connection import Bus
-from virtbus.bus.sessions import SessionLost
 from virtbus.bus.settings import BusSettings
-from virtbus.errors import HostTaken, Unavailable
+from virtbus.errors import HostTaken, Unavailable, VirtbusError
 from virtbus.notify import keep_alive, notify
 from virtbus.records import SessionRecord
 from virtbus.worker.host import HostServer
@@ -28,6 +27,10 @@ log = logging.getLogger(__name__)
 
 OWNED = prometheus_client.Gauge("virtbus_hosts_owned", "Hosts that this worker serves now")
 SESSIONS = prometheus_client.Counter("virtbus_sessions_total", "Sessions begun by this process")
+
+
+READY_LIMIT = 15.0
+"""Seconds after which a worker is ready also without the hosts that it cannot serve yet."""
 
 
 class WorkerSettings(BaseModel):
@@ -73,8 +76,12 @@ class Worker:
             while True:
                 try:
                     await self._session(bus)
-                except* (SessionLost, Unavailable) as group:
+                except* VirtbusError as group:
                     log.warning("the session is lost, a new one is begun: %s", group.exceptions[0])
+                if bus.link.client.is_closed:
+                    # The client gave up for good, as it does when its user is refused: begin from the beginning.
+                    await bus.close()
+                    bus = await self._connect()
                 await asyncio.sleep(0.5)
         finally:
             await bus.close()
@@ -122,15 +129,17 @@ class Worker:
             host.trouble = str(error)
 
     async def _report(self) -> None:
-        """Say READY=1 when every host that can be served is."""
+        """Say READY=1 when every host is served; those that cannot be must not keep the others waiting."""
         told = False
+        loop = asyncio.get_running_loop()
+        until = loop.time() + READY_LIMIT
         while True:
             served = sum(host.serving.is_set() for host in self.hosts)
             OWNED.set(served)
-            if not told and served == len(self.hosts):
-                notify(f"READY=1\nSTATUS=serving {served} hosts")
+            if not told and (served == len(self.hosts) or loop.time() > until):
+                notify(f"READY=1\nSTATUS=serving {served} of {len(self.hosts)} hosts")
                 told = True
-            await asyncio.sleep(0.02 if not told else 1.0)
+            await asyncio.sleep(1.0 if told else 0.02)
 
 
 def machine_id() -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from virtbus.bus.bucket import Synced
 from virtbus.bus.connection import Bus
 from virtbus.bus.ownership import Ownership
 from virtbus.bus.queue import Delivery
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 
 CONNECT_LIMIT = 30.0
 """Seconds that a driver is given to reach its hypervisor and to take the inventory."""
+SWEEP_EVERY = 5.0
+"""Seconds after which an accepted job that has not come is published again."""
 RECONCILE_EVERY = 300.0
 """Seconds between comparisons while nothing seems wrong."""
 
@@ -79,7 +82,11 @@ class Tenure:
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something for as long as the host is owned; its failure ends the tenure."""
         assert self._group is not None
-        self._group.create_task(work)
+        try:
+            self._group.create_task(work)
+        except RuntimeError:
+            # The tenure is ending: the next one finds what this would have told.
+            work.close()
 
     def check(self) -> None:
         """:raises HostLost: this process may not act any more."""
@@ -119,7 +126,7 @@ class Tenure:
 
     def _cause(self, domain: UUID) -> str | None:
         lane = self.lanes.get(domain)
-        return lane.running.job if lane is not None and lane.running is not None else None
+        return None if lane is None else lane.cause
 
     # ---- the course of a tenure ----
 
@@ -131,14 +138,15 @@ class Tenure:
             await self._load()
             group.create_task(self._watch())
             await self._reconcile()
-            queued = await self.bus.queue.open(self.host)
+            await self.bus.queue.open(self.host)
             service = await self.bus.queries.serve(self.host, answers(self, facts), self._start_answer)
             try:
                 await self._tell_host("taken", ownership.epoch)
                 group.create_task(self._autostart(ownership, facts))
                 group.create_task(self._compare_now_and_then())
+                group.create_task(self._sweep())
                 ready()
-                await self._deliver(queued)
+                await self._deliver()
             finally:
                 with contextlib.suppress(Exception):
                     await service.stop()
@@ -198,6 +206,9 @@ class Tenure:
             self._observe(observation)
         for desk in list(self.desks.values()):
             await desk.recorded()
+            if desk.exists and not desk.record.persistent and not desk.record.state.active:
+                # What was left of a transient domain whose start never came true.
+                await desk.change(lambda _: {"deleted": True})
             desk.settle_left()
             await self.executor.resume_waiting(desk)
 
@@ -231,26 +242,21 @@ class Tenure:
         if not desk.record.state.active:
             return None
         try:
-            return (await desk.definition()).live
+            definition = await desk.definition()
+            # One behind its record was not written any more: what was live then is not known.
+            return None if definition.record.generation < desk.record.definition else definition.live
         except XmlError as error:
             log.error("%s", error.at(self.host, desk.record.uuid))
             return None
 
-    async def _deliver(self, queued: int) -> None:
-        """Hand every job to its domain's lane, for ever; `queued` of them were there before."""
-        seen: set[str] = set()
-        if queued == 0:
-            await self._republish(seen)
+    async def _deliver(self) -> None:
+        """Hand every job to its domain's lane, for ever."""
         async for delivery in self.bus.queue.deliveries(self.host):
             if not self.session.valid:
                 # This process was frozen, and has taken what is its successor's.
                 await self.bus.queue.give_back(delivery)
                 self.check()
             self._take(delivery)
-            if len(seen) < queued:
-                seen.add(delivery.job)
-                if len(seen) == queued:
-                    await self._republish(seen)
 
     def _take(self, delivery: Delivery) -> None:
         """Hand a job to its domain's lane; one that is in hand already has only got another message."""
@@ -265,21 +271,40 @@ class Tenure:
         declared = OPERATIONS.get(delivery.operation)
         lane.take(delivery, overtakes=declared is not None and declared.overtakes)
 
-    async def _republish(self, seen: set[str]) -> None:
-        """Publish again what was accepted and has no message: its publisher died in between."""
-        reader = self.bus.subjects.consumer(self.host)
-        for stored in await self.bus.jobs.everything(f"{self.host}.>", reader=reader):
-            job: JobRecord = stored.record
-            if not job.state.ended and job.state is not JobState.WAITING and job.id not in seen:
-                await self.bus.queue.republish(job)
+    async def _sweep(self) -> None:
+        """Watch the host's job records: publish again what was accepted and has no message, since its publisher died
+        in between; and give up what somebody asked to be cancelled."""
+        loop = asyncio.get_running_loop()
+        accepted: dict[str, tuple[JobRecord, float]] = {}
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._publish_again(accepted))
+            async for change in self.bus.jobs.watch(f"{self.host}.>", reader=self.bus.subjects.consumer(self.host)):
+                if isinstance(change, Synced) or change.record is None:
+                    continue
+                job = change.record
+                if job.state is JobState.ACCEPTED and not job.attempts:
+                    accepted[job.id] = (job, loop.time())
+                else:
+                    accepted.pop(job.id, None)
+                if job.cancel_requested and not job.state.ended:
+                    self.cancel(job.id, job.cancel_requested)
 
-    async def _carry_out(self, lane: Lane, delivery: Delivery) -> None:
+    async def _publish_again(self, accepted: dict[str, tuple[JobRecord, float]]) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_EVERY)
+            for job, since in list(accepted.values()):
+                if loop.time() - since > SWEEP_EVERY and job.id not in self._in_hand:
+                    await self.bus.queue.republish(job)
+                    accepted[job.id] = (job, loop.time())
+
+    async def _carry_out(self, lane: Lane, delivery: Delivery, overtaking: bool) -> None:
         desk = None if delivery.domain is None else self.desk(delivery.domain)
         try:
-            await self.executor.run(desk, lane, delivery)
+            await self.executor.run(desk, lane, delivery, overtaking)
         finally:
             self._in_hand.pop(delivery.job, None)
-        if lane.idle and desk is not None and not desk.exists and desk.revision == 0:
+        if desk is not None and not desk.exists and desk.revision == 0:
             self.desks.pop(desk.record.uuid, None)
 
     def _start_answer(self, answer: Awaitable[None]) -> None:
@@ -310,11 +335,14 @@ class Tenure:
             await asyncio.sleep(RECONCILE_EVERY)
             before = {uuid: desk.revision for uuid, desk in self.desks.items()}
             inventory = await self._inventory()
+            for found in inventory.values():
+                lane = self.lanes.get(found.domain)
+                if found.domain not in before and (lane is None or lane.idle):
+                    await self._adopt(found)
             for uuid, desk in list(self.desks.items()):
                 lane = self.lanes.get(uuid)
                 if desk.revision == before.get(uuid) and (lane is None or lane.idle):
                     await self._compare(desk, inventory.get(uuid))
-            await self._republish(set(self._in_hand))
 
     def cancel(self, job: str, principal: str) -> bool:
         """Have a running or waiting job give up; says whether it is in hand here."""

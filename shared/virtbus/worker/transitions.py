@@ -58,6 +58,7 @@ def _started(record: DomainRecord, told: seen.Started) -> Change | None:
         events = (*events, lifecycle("suspended", "paused"))
         state, reason = DomainState.PAUSED, "user"
     fields: dict[str, Any] = {"state": state, "reason": reason, "incarnation": told.incarnation, "id": told.id}
+    fields["deleted"] = False
     fields["position"] = told.position or 0
     return Change(fields | recorded(told.live) | {"pending": _settled(record, "exit")}, events, told.live)
 

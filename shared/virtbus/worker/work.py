@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from virtbus.bus.bucket import Stale
+from virtbus.bus.codec import EncodeError
 from virtbus.bus.connection import Bus
 from virtbus.bus.queue import job_key
-from virtbus.errors import Cancelled, ErrorReply, Expired, VirtbusError
+from virtbus.errors import Cancelled, ErrorReply, Expired, InternalError, Overtaken, TooLarge, VirtbusError
 from virtbus.eventkinds import EventKind
 from virtbus.records import Event, JobRecord, JobState, Progress, now
 
@@ -40,6 +41,8 @@ class JobWork:
         self._deadline = asyncio.get_running_loop().time() + record.timeout - age
         self.cancelled = asyncio.Event()
         self._reason: VirtbusError | None = None
+        self.finished = asyncio.Event()
+        """Set when this attempt is over."""
         self._writing = asyncio.Lock()
         self.begun: dict[str, Any] | None = None if record.begun is None else dict(record.begun)
         """What earlier attempts noted; this attempt's own marks are in the record."""
@@ -86,6 +89,8 @@ class JobWork:
         begun = {"run": self.run, **(self.record.begun or {}), **mark}
         if begun != self.record.begun:
             await self._write(state=JobState.RUNNING, begun=begun, attempts=self.attempt)
+            if self.record.state.ended:
+                raise Overtaken("the job has been ended meanwhile", host=self.record.host, domain=self.record.domain)
             self.check()
 
     async def progress(
@@ -139,10 +144,15 @@ class JobWork:
         error: ErrorReply | None = None,
         revision: int = 0,
     ) -> None:
-        await self._write(
-            state=state, result=result, error=error, revision=revision, ended=now(), arguments=None,
-            attempts=self.attempt,
-        )  # fmt: skip
+        end: dict[str, Any] = {"revision": revision, "ended": now(), "arguments": None, "attempts": self.attempt}
+        try:
+            await self._write(state=state, result=result, error=error, **end)
+        except (TooLarge, EncodeError) as fault:
+            told = InternalError(
+                f"the job ended as {state}, but what it has to say cannot be stored: {fault.message[:200]}",
+                host=self.record.host, domain=self.record.domain, hint="ask for less, or look at the domain itself",
+            )  # fmt: skip
+            await self._write(state=JobState.FAILED, error=told.reply(), **end)
 
     async def announce(self) -> None:
         """Publish where the job stands; its message leaves the queue after that, so it is never left out."""
@@ -177,6 +187,8 @@ class JobWork:
                     log.info("job %s was asked to be cancelled", self.record.id)
                     self.record = self.record.model_copy(update={"cancel_requested": stored.record.cancel_requested})
                     self._revision = stored.revision
+                    if stored.record.cancel_requested:
+                        self.give_up(Cancelled(f"cancelled by {stored.record.cancel_requested}"))
                     continue
                 self.record = wanted
                 return

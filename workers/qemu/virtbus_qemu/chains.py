@@ -69,7 +69,10 @@ async def _chain(path: str, layout: ImageFormat, timeout: float) -> list[dict[st
         ) from error
     if process.returncode:
         words = complaint.decode(errors="replace").strip()
-        raise HypervisorError(f"image {path} cannot be read: {words}", evidence={"answer": words})
+        raise HypervisorError(
+            f"image {path} cannot be read: {words}", hint="correct its path, or the type of its <driver>",
+            evidence={"answer": words},
+        )  # fmt: skip
     images: list[dict[str, Any]] = json.loads(output)
     return images
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from virtbus.domain import Device, Disk, Interface, check, find, insert, remove
 from virtbus.driver import Devices, Target, Work
-from virtbus.errors import Conflict, HypervisorError, WrongState
+from virtbus.errors import Conflict, HypervisorError, HypervisorGone, HypervisorSilent, WrongState
 from virtbus.observations import DeviceAdded, DeviceRemoved, RemovalRefused
 from virtbus_qemu import chains, hotplug, network
 from virtbus_qemu.change import changed
@@ -113,6 +113,11 @@ class QemuDevices(Devices):
         machine = self.host.machine(target)
         try:
             await machine.execute("device_del", {"id": alias})
+        except HypervisorSilent:
+            # QEMU does it when it goes on: the mark waits.
+            return
+        except HypervisorGone:
+            raise
         except HypervisorError as error:
             if error.evidence.get("class") == NOT_FOUND:
                 gone = await machine.removed(alias, "guest", {"domain": machine.uuid, "cause": work.job})

@@ -122,7 +122,10 @@ class QemuHost:
                 for task in others:
                     task.cancel()
         self.machines.pop(machine.uuid, None)
-        network.disconnect_all(machine.live)
+        try:
+            network.disconnect_all(machine.live)
+        except (HypervisorError, OSError) as error:
+            log.warning("domain %s: its network devices stay: %s", machine.uuid, error)
         self.observe(machine.ending())
         machine.gone.set()
         await machine.close()
@@ -138,8 +141,7 @@ class QemuHost:
 
     async def close(self) -> None:
         """Let go of every machine; they run on."""
-        for machine in list(self.machines.values()):
-            await machine.close()
+        await asyncio.gather(*(machine.close() for machine in self.machines.values()))
         self.machines.clear()
 
     # ---- adoption ----
@@ -147,8 +149,21 @@ class QemuHost:
     async def inventory(self, known: Mapping[UUID, Known]) -> list[Observed]:
         """What is there, by the runtime folders; each QEMU that lives is adopted."""
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._look(folder, known)) for folder in self.folder.domains()]
+            tasks = [group.create_task(self._look_safely(folder, known)) for folder in self.folder.domains()]
         return [observed for task in tasks if (observed := task.result()) is not None]
+
+    async def _look_safely(self, folder: DomainFolder, known: Mapping[UUID, Known]) -> Observed | None:
+        """As `_look`; a folder that makes no sense hides no other domain, and its own counts as it was recorded."""
+        try:
+            return await self._look(folder, known)
+        except (VirtbusError, ValueError, KeyError, OSError) as error:
+            log.error("host %s: the runtime folder %s makes no sense: %s", self.name, folder.path, error)
+        record = known.get(folder.uuid)
+        if record is None or not record.active:
+            return None
+        return Observed(
+            domain=folder.uuid, name=str(folder.uuid), state=DomainState.RUNNING, reason="unknown", state_known=False
+        )
 
     async def _look(self, folder: DomainFolder, known: Mapping[UUID, Known]) -> Observed | None:
         if folder.uuid in self.starting:
@@ -194,12 +209,17 @@ class QemuHost:
         except (HypervisorSilent, HypervisorGone) as error:
             log.warning("%s", error.at(self.name))
         same = record is not None and record.incarnation == machine.incarnation
-        machine.journal.position = record.position if same and record is not None else 0
         missed: list[Observation] = []
-        for event in machine.journal.read():
-            missed.extend(await machine.meaning(event))
-        await self._prune(machine)
-        observed = await self._state(machine, tuple(missed) if same else ())
+        if same and record is not None:
+            machine.journal.position = record.position
+            for event in machine.journal.read():
+                missed.extend(await machine.meaning(event))
+        else:
+            # What an unknown run told before is nobody's; its devices are what QEMU has now.
+            machine.journal.position = machine.journal.end()
+        with contextlib.suppress(HypervisorError):
+            await self._prune(machine)
+        observed = await self._state(machine, tuple(missed))
         self.arrive(machine)
         return observed
 
@@ -213,11 +233,12 @@ class QemuHost:
                 await machine.removed(str(device.alias), "guest", {"domain": machine.uuid})
 
     async def _state(self, machine: Machine, missed: tuple[Observation, ...]) -> Observed:
-        state, reason = DomainState.RUNNING, "unknown"
+        state, reason, known = DomainState.RUNNING, "unknown", False
         if machine.monitor is not None:
             try:
                 status = await machine.execute("query-status", timeout=ADOPT_LIMIT)
-                state, reason = STATES.get(status["status"], (DomainState.NOSTATE, "unknown"))
+                known = status["status"] in STATES
+                state, reason = STATES.get(status["status"], (state, reason))
             except HypervisorError as error:
                 log.warning("%s", error.at(self.name))
         return Observed(
@@ -225,6 +246,7 @@ class QemuHost:
             name=machine.live.name,
             state=state,
             reason=reason,
+            state_known=known,
             incarnation=machine.incarnation,
             id=machine.live.id,
             live=machine.live,

@@ -16,10 +16,14 @@ What was measured with QEMU 7.2:
 from __future__ import annotations
 
 import json
+import logging
 import os
 from pathlib import Path
+from typing import Any
 
 from virtbus_qemu.event import QmpEvent
+
+log = logging.getLogger(__name__)
 
 GREETING = b'{"execute":"qmp_capabilities"}\n'
 
@@ -50,6 +54,16 @@ def prepare(base: Path) -> int:
     return descriptor
 
 
+def _message(line: bytes) -> dict[str, Any]:
+    """A line as a QMP message; one that a full disk has torn tells nothing."""
+    try:
+        message = json.loads(line) if line.strip() else {}
+    except ValueError:
+        log.error("a line of a journal makes no sense: %.80r", line)
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
 class Journal:
     """Reads a journal from a position on."""
 
@@ -67,7 +81,7 @@ class Journal:
         while lines := self._whole_lines():
             for line in lines:
                 self.position += len(line)
-                message = json.loads(line) if line.strip() else {}
+                message = _message(line)
                 if "event" in message:
                     events.append(QmpEvent.parse(message, self.position))
         return events

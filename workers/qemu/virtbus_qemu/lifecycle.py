@@ -157,6 +157,10 @@ class QemuLifecycle(Lifecycle):
         """See Lifecycle."""
         machine = self.host.machine(target)
         machine.shutdown_job = work.job
+        if machine.reboot_job is not None:
+            # An earlier reboot was given up: what it had QEMU do at a power-off counts no more.
+            machine.reboot_job = None
+            await machine.execute("set-action", at_power_off(machine.live))
         machine.note()
         await self._press_button(machine, work)
         await work.progress("waiting-for-guest")

@@ -159,6 +159,9 @@ class Machine(Witness):
                 await self.handle(event)
             except VirtbusError as error:
                 log.warning("domain %s: event %s was not handled: %s", self.uuid, event.name, error)
+            except (KeyError, TypeError, ValueError, OSError):
+                # One event that cannot be handled must not hide what comes after it.
+                log.exception("domain %s: event %s was not handled", self.uuid, event.name)
 
     def poke(self) -> None:
         """Look into the journal now."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, cast
 
 LONGEST = 64 * 1024 * 1024
 """Bytes of one message; an inventory of many domains is one message."""
@@ -55,8 +55,8 @@ class Lines(asyncio.Protocol, ABC):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio's: the connection is there."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports have its methods, but are none of its subclasses.
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         """asyncio's: bytes came."""

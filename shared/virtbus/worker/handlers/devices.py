@@ -20,7 +20,7 @@ from virtbus.domain.device import USER_ALIAS
 from virtbus.domain.disk import DiskDevice
 from virtbus.domain.storage import StorageSource, StorageType
 from virtbus.driver import Devices
-from virtbus.errors import ConfigUnsupported
+from virtbus.errors import ConfigUnsupported, NoDevice
 from virtbus.operations.device import (
     AttachDevice,
     Attachment,
@@ -64,7 +64,9 @@ async def detach(case: Case) -> Detachment:
     config, live = affected(case, operation.affect)
     mark = case.desk.record.pending_of(operation.alias)
     if live and mark is not None:
-        # Asked for already: the persistent definition, where it was meant, has been changed by the first job.
+        # Asked for already, perhaps for the live domain alone.
+        if config and not case.repeated:
+            await _remove_pending(case, operation.alias)
         return await _unplug(case, operation.alias, None)
     definition = await case.desk.definition()
     chosen = definition.live if live and definition.live is not None else await persistent(case)
@@ -93,6 +95,17 @@ async def _detach(case: Case, config: bool, live: bool, device: Device) -> Detac
     if not live or device.alias is None:
         return Detachment(alias=device.alias or "", outcome="removed", by="config")
     return await _unplug(case, device.alias, device)
+
+
+async def _remove_pending(case: Case, alias: str) -> None:
+    """Take a device whose removal is pending out of the persistent definition, as far as it is there."""
+    live = (await case.desk.definition()).live
+    changed = (await persistent(case)).copy()
+    try:
+        remove(changed, resolve(changed, find(live if live is not None else changed, alias)))
+    except NoDevice:
+        return
+    await commit(case, changed)
 
 
 async def _unplug(case: Case, alias: str, device: Device | None) -> Detachment:

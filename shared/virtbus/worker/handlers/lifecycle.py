@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import cast
 
 from pydantic import BaseModel
 
 from virtbus.driver import Lifecycle, Target
-from virtbus.errors import Overtaken
+from virtbus.errors import Overtaken, Unavailable
 from virtbus.operations.domain import CreateDomain, DestroyDomain, DomainStatus, StartDomain
 from virtbus.state import DomainState
 from virtbus.worker.handlers.case import Case, Handler
@@ -23,6 +24,8 @@ async def start(case: Case) -> DomainStatus:
     """Start a defined domain."""
     operation = cast(StartDomain, case.operation)
     driver = case.facet(Lifecycle)
+    if _was_done(case):
+        return case.status()
     case.require_domain()
     if case.desk.record.state.active and case.work.begun is None:
         raise case.wrong_state("the domain is already running", "nothing needs to be done")
@@ -39,6 +42,8 @@ async def create(case: Case) -> DomainStatus:
     operation = cast(CreateDomain, case.operation)
     driver = case.facet(Lifecycle)
     domain = read(operation.xml, case)
+    if _was_done(case):
+        return case.status()
     if case.work.begun is None:
         if case.desk.exists and case.desk.record.state.active:
             raise case.wrong_state("the domain is already running", "nothing needs to be done")
@@ -52,10 +57,19 @@ async def create(case: Case) -> DomainStatus:
         await driver.start(await case.desk.target(), definition, case.work, paused=operation.paused)
         await case.desk.recorded()
     finally:
+        with suppress(Unavailable):
+            await case.desk.recorded()
         if not case.desk.record.state.active and not case.desk.record.persistent:
             await case.desk.change(lambda _: {"deleted": True})
         case.names.release(case.desk.record.uuid)
     return case.status()
+
+
+def _was_done(case: Case) -> bool:
+    """Whether an earlier attempt started it, and that run has ended since: it is not started a second time."""
+    record = case.desk.record
+    begun = case.work.begun
+    return begun is not None and not record.state.active and begun.get("run") != record.incarnation
 
 
 async def destroy(case: Case) -> DomainStatus:
@@ -88,7 +102,10 @@ def _verb(call: Verb, *, needs: frozenset[DomainState], already: str, done: froz
     async def handler(case: Case) -> BaseModel:
         driver = case.facet(Lifecycle)
         record = case.desk.record
-        if case.work.begun is not None and (record.state in done or not record.state.active):
+        begun = case.work.begun
+        if begun is not None and (
+            record.state in done or not record.state.active or begun.get("run") != record.incarnation
+        ):
             # It was done, and a transient domain may be gone by it.
             return case.status()
         case.require_active()

@@ -19,7 +19,6 @@ def cpu_data(table: CpuTable, properties: Mapping[str, Any]) -> CpuData:
         feature = table.features.get(table.aliases.get(name, name))
         if value is True and feature is not None:
             bits |= feature.bits
-    numbers = (properties.get(key) for key in ("family", "model", "stepping"))
-    family, model, stepping = (number if isinstance(number, int) else 0 for number in numbers)
-    signature = Signature(family, model, stepping).pack() if family or model or stepping else 0
+    numbers = [properties.get(key) for key in ("family", "model", "stepping")]
+    signature = Signature(*map(int, numbers)).pack() if None not in numbers else None
     return CpuData(bits, table.vendor_of(properties.get("vendor")), signature)
