@@ -126,7 +126,7 @@ async def test_a_failed_plug_is_unwound(emulator: Path, launch: Launch, host: Ho
     await send(machine, storage)
     with pytest.raises(HypervisorError):
         await send(machine, layout)
-    for command in plug.unwind(1):
+    for command in plug.unwind(plug.additions[:1]):
         await send(machine, command)
     assert await machine.monitor.execute("query-named-block-nodes", timeout=LIMIT) == before
 

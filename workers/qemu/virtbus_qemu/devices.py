@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from virtbus.domain import Device, Disk, Interface, check, find, insert, remove
 from virtbus.driver import Devices, Target, Work
@@ -73,20 +73,18 @@ class QemuDevices(Devices):
         insert(live, device)
         machine.live = live
         machine.rewrite()
-        done = 0
+        added: list[Command] = []
         try:
             if isinstance(device, Interface):
                 network.connect(device)
-            for command in plug.additions:
-                await machine.execute(command.execute, command.arguments, timeout=PLUG_LIMIT)
-                done += 1
+            await self._send(machine, plug.additions, added)
             await _run(machine, plug.settle)
         except asyncio.CancelledError:
             # What became of the last command is not known: whoever takes the host finds the device in the folder,
             # and takes out what QEMU does not have.
             raise
         except BaseException:
-            for command in plug.unwind(done):
+            for command in plug.unwind(added):
                 try:
                     await machine.execute(command.execute, command.arguments)
                 except HypervisorError:
@@ -99,6 +97,21 @@ class QemuDevices(Devices):
             machine.live = live
             machine.rewrite()
             raise
+
+    async def _send(self, machine: Machine, commands: Sequence[Command], done: list[Command]) -> None:
+        """Send commands without waiting in between: QEMU does them in order, and refuses what needs one that failed.
+
+        :param done: gets those that were done.
+        :raises HypervisorError: the first refusal.
+        """
+        answers = await asyncio.gather(
+            *(machine.execute(command.execute, command.arguments, timeout=PLUG_LIMIT) for command in commands),
+            return_exceptions=True,
+        )
+        refusals = [answer for answer in answers if isinstance(answer, BaseException)]
+        done += [command for command, answer in zip(commands, answers, strict=True) if answer not in refusals]
+        if refusals:
+            raise refusals[0]
 
     def check_detach(self, target: Target, device: Device) -> None:
         """See Devices."""

@@ -1,7 +1,7 @@
 """The QMP commands that plug a device into a running QEMU, and that take it out again.
 
     plug = Plug.of(live, device, capabilities, settings, folder)
-    plug.backends       added in order; where one fails, those before are taken away: plug.unwind(count)
+    plug.backends       added in order; where one fails, the others are taken away: plug.unwind(done)
     plug.device         then device_add
     plug.settle         then limits, links and the like
     plug.removal        device_del; QEMU tells of the device's end by DEVICE_DELETED
@@ -13,7 +13,7 @@ between kinds are the tables `PLUGGABLE` and `command.DESCRIBE`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,9 +134,9 @@ class Plug:
         """What frees the host's side, once the guest's side is gone."""
         return tuple(backend.delete() for backend in reversed(self.backends))
 
-    def unwind(self, done: int) -> tuple[Command, ...]:
-        """What undoes the first `done` additions after the next one failed."""
-        return tuple(backend.delete() for backend in reversed(self.backends[:done]))
+    def unwind(self, done: Sequence[Command]) -> tuple[Command, ...]:
+        """What undoes these additions, after another one failed."""
+        return tuple(backend.delete() for backend in reversed(self.backends) if backend.add() in done)
 
 
 def check_attach(live: Domain, device: Device) -> None:

@@ -162,8 +162,12 @@ class QemuLifecycle(Lifecycle):
             machine.reboot_job = None
             await machine.execute("set-action", at_power_off(machine.live))
         machine.note()
-        await self._press_button(machine, work)
-        await work.progress("waiting-for-guest")
+        try:
+            await self._press_button(machine, work)
+            await work.progress("waiting-for-guest")
+        except HypervisorGone:
+            if machine.process.ended is None:
+                raise
         await work.until(_until_set(machine.gone))
 
     async def reboot(self, target: Target, work: Work) -> None:

@@ -205,14 +205,14 @@ class Machine(Witness):
 
     async def tear_down(self, device: Device) -> None:
         """Free what served a device that the guest has let go of; what is gone already is as good."""
-        for backend in reversed(self.parts(self.live, device, self.folder).backends):
-            try:
-                await self._free(backend.delete())
-            except HypervisorGone:
+        backends = self.parts(self.live, device, self.folder).backends
+        # Sent together: QEMU does them in order, what stands on another before that one.
+        freed = await asyncio.gather(*(self._free(each.delete()) for each in reversed(backends)), return_exceptions=True)
+        for error in freed:
+            if isinstance(error, HypervisorGone):
                 return
-            except HypervisorError as error:
-                if "find" not in str(error.evidence.get("answer")):
-                    log.warning("domain %s: a teardown step was refused: %s", self.uuid, error)
+            if isinstance(error, HypervisorError) and "find" not in str(error.evidence.get("answer")):
+                log.warning("domain %s: a teardown step was refused: %s", self.uuid, error)
         if isinstance(device, Interface):
             network.disconnect(device)
 

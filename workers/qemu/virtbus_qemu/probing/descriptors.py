@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,22 @@ _ARCHITECTURES = {"i686": "i386", "armv7l": "arm"}
 
 #: The descriptors' word for what a domain's <os firmware='...'> asks for.
 INTERFACES = {"bios": "bios", "uefi": "efi"}
+
+#: The features that matter for the choice of a firmware.
+FEATURES = frozenset(
+    {
+        "acpi-s3",
+        "acpi-s4",
+        "amd-sev",
+        "amd-sev-es",
+        "amd-sev-snp",
+        "enrolled-keys",
+        "requires-smm",
+        "secure-boot",
+        "verbose-dynamic",
+        "verbose-static",
+    }
+)
 
 _MAPPINGS = {"flash", "kernel", "memory"}
 _FLASH_MODES = {"split", "combined", "stateless"}
@@ -66,8 +82,8 @@ class Descriptor:
     """The template for a domain's variables."""
     targets: tuple[Target, ...] = ()
     features: tuple[str, ...] = ()
-    description: str = ""
-    tags: tuple[str, ...] = field(default=())
+    description: str | None = None
+    tags: tuple[str, ...] | None = None
 
     @classmethod
     def parse(cls, text: str | bytes) -> Descriptor:
@@ -92,8 +108,8 @@ class Descriptor:
                 variables=_image(template) if template else None,
                 targets=tuple(Target(each["architecture"], tuple(each["machines"])) for each in said["targets"]),
                 features=tuple(said["features"]),
-                description=said.get("description", ""),
-                tags=tuple(said.get("tags", ())),
+                description=said.get("description"),
+                tags=tuple(said["tags"]) if "tags" in said else None,
             )
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidArgument(f"this is no firmware descriptor: {error!r}") from error
@@ -101,7 +117,7 @@ class Descriptor:
     def document(self, *, remarks: bool = True) -> dict[str, Any]:
         """As JSON.
 
-        :param remarks: with what is only for people (description and tags).
+        :param remarks: with what is only for people (description and tags) and with features that libvirt ignores.
         """
         if self.device == "flash":
             mapping: dict[str, Any] = {"device": "flash", "mode": self.mode, "executable": self.code.document()}
@@ -109,16 +125,20 @@ class Descriptor:
                 mapping["nvram-template"] = self.variables.document()
         else:
             mapping = {"device": self.device, **self.code.document()}
-        result: dict[str, Any] = {"description": self.description} if remarks else {}
-        result |= {
+        features = [name for name in self.features if remarks or name in FEATURES]
+        result: dict[str, Any] = {
             "interface-types": list(self.interfaces),
             "mapping": mapping,
             "targets": [
                 {"architecture": target.architecture, "machines": list(target.machines)} for target in self.targets
             ],
-            "features": list(self.features),
+            "features": features,
         }
-        return result | ({"tags": list(self.tags)} if remarks else {})
+        if remarks and self.description is not None:
+            result = {"description": self.description, **result}
+        if remarks and self.tags is not None:
+            result["tags"] = list(self.tags)
+        return result
 
     def boots(self, arch: str, machine: str) -> bool:
         """Whether the firmware is meant for a machine type."""

@@ -43,12 +43,9 @@ def guest_of(digest: Digest, *, machines: bool = True) -> Guest:
 
 
 def _machines(digest: Digest) -> list[GuestMachine]:
-    listed: list[GuestMachine] = []
-    for machine in digest.accelerators[-1].machines:
-        if machine.alias:
-            listed.append(_machine(machine, machine.alias, machine.name))
-    listed += [_machine(machine, machine.name, None) for machine in digest.accelerators[-1].machines]
-    return listed
+    known = digest.accelerators[-1].machines
+    aliases = [_machine(machine, machine.alias, machine.name) for machine in known if machine.alias]
+    return aliases + [_machine(machine, machine.name, None) for machine in known]
 
 
 def _machine(machine: MachineType, name: str, canonical: str | None) -> GuestMachine:

@@ -19,6 +19,6 @@ def cpu_data(table: CpuTable, properties: Mapping[str, Any]) -> CpuData:
         feature = table.features.get(table.aliases.get(name, name))
         if value is True and feature is not None:
             bits |= feature.bits
-    numbers = [properties.get(key) for key in ("family", "model", "stepping")]
-    signature = Signature(*map(int, numbers)).pack() if None not in numbers else None
+    numbers = [properties[key] for key in ("family", "model", "stepping") if key in properties]
+    signature = Signature(*numbers).pack() if len(numbers) == 3 else None
     return CpuData(bits, table.vendor_of(properties.get("vendor")), signature)

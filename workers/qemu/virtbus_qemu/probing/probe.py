@@ -224,9 +224,7 @@ def _add_platform(digest: Digest, session: Session) -> None:
 
 
 def _sgx(sgx: Mapping[str, Any]) -> Sgx:
-    sections = [
-        Section(node=each["node"], size=each["size"] // 1024, unit="KiB") for each in sgx.get("sections", ())
-    ]
+    sections = [Section(node=each["node"], size=each["size"] // 1024, unit="KiB") for each in sgx.get("sections", ())]
     size = sgx.get("section-size") or sum(each["size"] for each in sgx.get("sections", ()))
     return Sgx(
         supported=True,
@@ -241,6 +239,6 @@ def _sgx(sgx: Mapping[str, Any]) -> Sgx:
 def _enlightenments(properties: Mapping[str, Any]) -> Iterator[str]:
     for name, key in _HYPERV.items():
         value = properties.get(key)
-        # A number is a limit, a text an identity: both are always there where Hyper-V's interfaces are.
-        if value is True or (value is not None and not isinstance(value, bool) and key in ("hv-spinlocks", "hv-vendor-id")):
+        # A number is a limit, a text an identity: where Hyper-V's interfaces are, both are there.
+        if value is not None and value is not False:
             yield name
