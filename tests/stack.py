@@ -19,7 +19,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +42,7 @@ class Host:
     name: str
     uri: str
     options: Mapping[str, str] = field(default_factory=dict)
+    """`{folder}` in a value stands for the stack's folder."""
 
     @property
     def family(self) -> str:
@@ -143,18 +144,27 @@ class Stack:
         self.broker = Broker(folder / "nats")
         tokens = folder / "tokens.json"
         self.tokens = {role: create_token(tokens, role.value, role) for role in Role}
+        self.bus: Bus
+        """The bus as a gateway sees it."""
         self.gateway: Service
         self.workers: dict[str, Service] = {}
         self._exit = AsyncExitStack()
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, hosts: Sequence[Host]) -> AsyncIterator[Stack]:
-        """A stack that is ready; all of it is stopped afterwards, also when a test fails."""
+    async def running(
+        cls, hosts: Sequence[Host], prepare: Callable[[Path], None] | None = None
+    ) -> AsyncIterator[Stack]:
+        """A stack that is ready; all of it is stopped afterwards, also when a test fails.
+
+        :param prepare: puts what the hosts need into the stack's folder, before they are served.
+        """
         # The paths of unix sockets are short, and pytest's own folders are not.
         folder = Path(tempfile.mkdtemp(prefix="vb-"))
         stack = cls(folder, hosts)
         try:
+            if prepare is not None:
+                prepare(folder)
             await stack._start()
             yield stack
         finally:
@@ -166,13 +176,17 @@ class Stack:
         await self.broker.start()
         self._exit.push_async_callback(self.broker.stop)
         # The streams are made here, since those of the default settings reserve more than a test's disk may have.
-        setup = await Bus.connect(bus_settings(self.broker), role="gateway", name="setup")
-        await setup.close()
+        self.bus = await Bus.connect(bus_settings(self.broker), role="gateway", name="setup")
+        self._exit.push_async_callback(self.bus.close)
         self.gateway = self._service(
             "gateway", "gateway", "--http", "127.0.0.1:0", "--token-file", str(self.folder / "tokens.json")
         )
         for host in self.hosts.values():
-            options = [word for name, value in host.options.items() for word in ("--option", f"{name}={value}")]
+            options = [
+                word
+                for name, value in host.options.items()
+                for word in ("--option", f"{name}={value.format(folder=self.folder)}")
+            ]
             self.workers[host.name] = self._service(
                 host.name, "worker", host.family, "--host", f"{host.name}={host.uri}",
                 "--run-dir", str(self.folder / "r"), "--state-dir", str(self.folder / "s"), *options,

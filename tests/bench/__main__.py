@@ -47,7 +47,7 @@ MEASURES: dict[str, Callable[[Scene], Awaitable[list[Row]]]] = {
     "crowd": crowd,
 }
 
-console = Console(highlight=False)
+console = Console(highlight=False, width=140)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,12 +55,13 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="make bench", description="Virtbus beside libvirtd on this machine.")
     result.add_argument("--quick", action="store_const", const="quick", dest="scale",
                         help="few runs, for development: the figures say little")  # fmt: skip
-    result.add_argument("--scale", choices=SCALES, default="full", help="how often things are done")
+    result.add_argument("--scale", choices=SCALES, help="how often things are done")
     result.add_argument("--only", nargs="+", choices=MEASURES, metavar="MEASURE", default=list(MEASURES),
                         help=f"of {', '.join(MEASURES)}")  # fmt: skip
     result.add_argument("--without-rival", action="store_true", help="measure ours alone")
     result.add_argument("--output", type=Path, default=ROOT / "bench.json", help="where the figures are written")
     result.add_argument("--keep", action="store_true", help="leave the folder with logs behind")
+    result.set_defaults(scale="full")
     return result
 
 
@@ -84,7 +85,7 @@ async def measure(names: Sequence[str], scale: Scale, *, with_rival: bool, folde
             try:
                 rows.extend(await MEASURES[name](scene))
             except Exception as error:  # noqa: BLE001  the other measures are made all the same
-                console.print(f"[red]{''.join(traceback.format_exception(error))}[/]", markup=True)
+                console.print("".join(traceback.format_exception(error)), style="red", markup=False)
                 troubles.append(f"{name} could not be measured: {type(error).__name__}: {error}")
             console.print(f"   {time.monotonic() - began:.0f} s")
     return rows, troubles

@@ -109,11 +109,13 @@ async def _statistics(scene: Scene, names: list[str]) -> Row:
             took.add(side.key, ms)
     missing, share = _missing(fields.get("theirs", {}), fields["ours"])
     stale = await _stale(scene.ours, names[0], scene.scale.surveys)
+    fails = [f"{share:.1%} of libvirt's fields are missing"] if share > MOST_MISSING else []
+    if stale:
+        fails.append(f"{stale} answers were older than the request")
     notes = {"missing": missing, "missing share": round(share, 4), "names": len(_all(fields["ours"])), "stale": stale}
     return Row(
         f"statistics of {len(names)} domains", "ms", took.ours, took.theirs, Target(0.5),
-        fails=[f"{share:.1%} of libvirt's fields are missing"] * (share > MOST_MISSING) + ["an old answer"] * bool(stale),
-        notes=notes,
+        fails=fails, notes=notes,
     )  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -62,19 +61,22 @@ async def _beside(scene: Scene, herd: list[str]) -> list[Row]:
         Row(
             f"{kind} beside a frozen domain (p99)", "ms", samples[True], samples[False], Target(1.2),
             rival="the same, none frozen", of="p99",
-        )  # fmt: skip
+        )
         for kind, samples in took.items()
     ]
 
 
 def _calls(ours: Stack, http: httpx.AsyncClient, herd: list[str]) -> dict[str, Call]:
     """What is called, by its name."""
-    # Each domain is suspended, and resumed when its turn comes again: an even number of turns leaves it running.
-    turns = itertools.cycle([(verb, name) for verb in (SuspendDomain, ResumeDomain) for name in herd])
+    # The domain that has rested longest is suspended, or resumed when its turn comes again.
+    resting: asyncio.Queue[tuple[str, type[SuspendDomain | ResumeDomain]]] = asyncio.Queue()
+    for name in herd:
+        resting.put_nowait((name, SuspendDomain))
 
     async def job() -> None:
-        verb, name = next(turns)
+        name, verb = await resting.get()
         await ours.client.run(verb(**ours.where(name)))
+        resting.put_nowait((name, ResumeDomain if verb is SuspendDomain else SuspendDomain))
 
     async def show() -> None:
         await ours.client.run(ListDomains(host=HOST))

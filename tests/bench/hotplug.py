@@ -67,7 +67,9 @@ async def _booted(console: Path) -> None:
 async def _listen(ours: Stack, heard: list[float]) -> None:
     """Note when each removal is heard of, until cancelled."""
     async with ours.another() as client:
-        async for _ in client.events(host=HOST, domain=domains.uuid_of(NAME), kinds=[EventKind.DEVICE_REMOVED]):
+        events = client.events(host=HOST, domain=domains.uuid_of(NAME), kinds=[EventKind.DEVICE_REMOVED])
+        while True:
+            await anext(events)
             heard.append(time.time())
 
 

@@ -40,7 +40,9 @@ class Scale:
     """Runs of what needs no domain."""
 
 
-FULL = Scale(runs=30, plugs=60, crowd=50, rounds=3, surveys=40, calls=2000, block=250, rate=20, herd=8, frozen=20, small=30)
+FULL = Scale(
+    runs=30, plugs=60, crowd=50, rounds=3, surveys=40, calls=2000, block=250, rate=15, herd=8, frozen=20, small=30
+)  # fmt: skip
 QUICK = Scale(runs=6, plugs=10, crowd=8, rounds=1, surveys=10, calls=200, block=50, rate=20, herd=4, frozen=3, small=5)
 TINY = Scale(runs=2, plugs=2, crowd=2, rounds=1, surveys=2, calls=10, block=5, rate=20, herd=2, frozen=1, small=2)
 

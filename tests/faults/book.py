@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -27,9 +27,11 @@ REPEATED = 0.1
 class Book:
     """A run's history while it is written."""
 
-    def __init__(self, client: Client, seed: int) -> None:
+    def __init__(self, client: Client, seed: int, patience: float) -> None:
+        """:param patience: seconds for which the end of a job, or of the log, is waited for."""
         self.client = client
         self.history = History()
+        self._patience = patience
         self.unanswered = 0
         """Requests that got no answer in all their time: never accepted as far as the client knows."""
         self.failed: list[str] = []
@@ -67,8 +69,8 @@ class Book:
         return await self.end(await self.submit(operation, *wants, **how))
 
     async def end(self, job: Job[Any]) -> JobRecord:
-        """The record of a job that ended, or that did not within its limit and more."""
-        until = time.monotonic() + LIMIT + 30
+        """The record of a job that ended, or that did not in all the time it was given."""
+        until = time.monotonic() + self._patience
         while not job.record.state.ended and time.monotonic() < until:
             await job.refresh(5.0, deadline=until)
         return job.record
@@ -88,7 +90,7 @@ class Book:
         try:
             while True:
                 try:
-                    async with asyncio.timeout(quiet if complete(log) else 20.0):
+                    async with asyncio.timeout(quiet if complete(log) else max(quiet, self._patience / 4)):
                         log.append(told(await anext(stream)))
                 except TimeoutError:
                     return log
@@ -139,10 +141,3 @@ def _detail(event: Event) -> str:
 def stamp(text: str) -> float:
     """Seconds of an ISO date."""
     return datetime.fromisoformat(text).timestamp()
-
-
-async def paced(seconds: float) -> AsyncIterator[None]:
-    """A tick now and then."""
-    while True:
-        yield
-        await asyncio.sleep(seconds)

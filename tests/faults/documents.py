@@ -23,7 +23,9 @@ _QEMU = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qem
   <features><acpi/></features>
   <devices>
     <disk type='file' device='cdrom'><target dev='sda' bus='sata'/><alias name='ua-cdrom'/></disk>
-    <controller type='pci' model='pcie-root-port'/><controller type='pci' model='pcie-root-port'/>
+    <controller type='pci' index='0' model='pcie-root'/>
+    <controller type='pci' index='1' model='pcie-root-port'/><controller type='pci' index='2' model='pcie-root-port'/>
+    <controller type='pci' index='3' model='pcie-root-port'/><controller type='pci' index='4' model='pcie-root-port'/>
     {serial}
   </devices>
   <qemu:commandline>

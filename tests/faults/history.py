@@ -65,6 +65,10 @@ class Effect:
     detail: str = ""
     time: float = 0.0
     """When it happened; where only its result could be looked at, when it was asked for."""
+    blur: float = 0.0
+    """Seconds that it may have been earlier."""
+    looked_at: bool = False
+    """Whether only its result was seen: then its place among the other effects of its domain is not known."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Single-machine mode under test: its processes, found anew for each fault, and what tells the truth about its hosts."""
+"""Single-machine mode under test, with its processes as they are at the moment of a fault."""
 
 from __future__ import annotations
 
@@ -63,8 +63,12 @@ class Stack:
         return None
 
     def _children(self) -> list[int]:
-        folder = Path(f"/proc/{self.process.pid}/task")
-        return [int(word) for task in folder.iterdir() for word in (task / "children").read_text().split()]
+        found: list[int] = []
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            # A thread may end while it is looked at.
+            with contextlib.suppress(OSError):
+                found += map(int, (task / "children").read_text().split())
+        return found
 
 
 def _name(words: Sequence[str]) -> str:

@@ -197,14 +197,15 @@ async def cancellable(awaited: Awaitable[T]) -> T:
     """Await something of the library without losing a cancel.
 
     Until Python 3.12 asyncio.wait_for, on which the library builds, swallows a cancel that arrives together with the
-    answer; a task group would then wait for ever.
+    answer or the timeout; a task group would then wait for ever.
     """
     task = asyncio.current_task()
     before = 0 if task is None else task.cancelling()
-    answer = await awaited
-    if task is not None and task.cancelling() > before:
-        raise asyncio.CancelledError
-    return answer
+    try:
+        return await awaited
+    finally:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 class _Unanswered(Exception):

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 WATCHDOG = 5.0
 """Seconds of silence after which a process counts as frozen and is killed."""
+LATE = 1.0
+"""Seconds by which a wait may overrun before the supervisor takes it that it was frozen itself."""
 START_LIMIT = 60.0
 """Seconds that a process is given to become ready before it counts as frozen."""
 STOP_LIMIT = 10.0
@@ -109,14 +111,19 @@ class Child:
     async def _watched(self, process: asyncio.subprocess.Process) -> int:
         """Wait for the end of a process; end it if it falls silent."""
         ended = asyncio.ensure_future(process.wait())
+        loop = asyncio.get_running_loop()
         try:
             while True:
+                began = loop.time()
                 limit = WATCHDOG if self.ready.is_set() else START_LIMIT
                 sign = asyncio.ensure_future(self._signs.wait())
                 await asyncio.wait({ended, sign}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
                 sign.cancel()
                 if ended.done():
                     return ended.result()
+                if not self._signs.is_set() and loop.time() - began > limit + LATE:
+                    # We were frozen ourselves, and have not yet read what was sent meanwhile.
+                    continue
                 if not self._signs.is_set():
                     log.warning("%s has been silent for %.0f s and is killed", self.name, limit)
                     with contextlib.suppress(ProcessLookupError):

@@ -28,6 +28,8 @@ PUBLISHED = Counter("virtbus_events_published_total", "Events published on the b
 
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 """Runs a coroutine in the host's task group."""
+WRITE_LIMIT = 1.0
+"""Seconds that a write is let go on after its waiter was cut short."""
 QUIET = 1.0
 """Seconds after the last event before the emptied outbox is written."""
 TOLD_KEPT = 8
@@ -291,5 +293,6 @@ async def uninterrupted(writing: Coroutine[Any, Any, None]) -> None:
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait({task})
+        await asyncio.wait({task}, timeout=WRITE_LIMIT)
+        task.cancel()
         raise

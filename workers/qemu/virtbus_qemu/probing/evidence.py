@@ -12,6 +12,7 @@ variant that is chosen so, ^name a value of an enumeration, $name a feature (QEM
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -108,86 +109,102 @@ def _lists(entity: Mapping[str, Any], step: str) -> bool:
     return step[1:] in entity.get(_LISTED[step[0]], ())
 
 
-Evidence = Callable[[Answers], bool]
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A test of a binary's answers, and the types whose properties it looks at."""
+
+    shown: Callable[[Answers], bool]
+    types: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
+    """Families of machines whose newest one it looks at."""
 
 
 def qom(*types: str) -> Evidence:
     """One of these QOM types exists."""
-    return lambda answers: any(name in answers.types for name in types)
+    return Evidence(lambda answers: any(name in answers.types for name in types))
 
 
 def prop(*names: str) -> Evidence:
     """One of these properties exists; each is written TYPE.PROPERTY."""
     pairs = [_pair(name) for name in names]
-    return lambda answers: any(member in answers.properties(kind) for kind, member in pairs)
+    return Evidence(
+        lambda answers: any(member in answers.properties(kind) for kind, member in pairs),
+        types=tuple(kind for kind, _ in pairs),
+    )
 
 
 def off(name: str) -> Evidence:
     """The property exists and is off unless asked for."""
     kind, member = _pair(name)
-    return lambda answers: answers.properties(kind).get(member, {}).get("default-value") is False
+    return Evidence(
+        lambda answers: answers.properties(kind).get(member, {}).get("default-value") is False, types=(kind,)
+    )
 
 
 def machine(name: str) -> Evidence:
     """The newest machine of a family has the property; written FAMILY.PROPERTY."""
     alias, member = _pair(name)
-    return lambda answers: member in answers.properties(answers.machine(alias))
+    return Evidence(lambda answers: member in answers.properties(answers.machine(alias)), families=(alias,))
 
 
 def schema(path: str) -> Evidence:
     """The QMP schema has this place."""
-    return lambda answers: answers.has_path(path)
+    return Evidence(lambda answers: answers.has_path(path))
 
 
 def command(name: str) -> Evidence:
     """The QMP command exists."""
-    return lambda answers: answers.schema.get(name, {}).get("meta-type") == "command"
+    return Evidence(lambda answers: answers.schema.get(name, {}).get("meta-type") == "command")
 
 
 def option(name: str) -> Evidence:
     """The option of the command line exists, and the parameter after the dot."""
     group, _, parameter = name.partition(".")
-    return lambda answers: group in answers.options and (not parameter or parameter in answers.options[group])
+    return Evidence(lambda answers: group in answers.options and (not parameter or parameter in answers.options[group]))
 
 
 def migration(name: str) -> Evidence:
     """There is such a migration capability."""
-    return lambda answers: name in answers.names("query-migrate-capabilities", "capability")
+    return Evidence(lambda answers: name in answers.names("query-migrate-capabilities", "capability"))
 
 
 def tpm_model(name: str) -> Evidence:
     """There is such a model of a TPM."""
-    return lambda answers: name in (answers.session.ask("query-tpm-models") or ())
+    return Evidence(lambda answers: name in (answers.session.ask("query-tpm-models") or ()))
 
 
 def tpm_type(name: str) -> Evidence:
     """There is such a backend for a TPM."""
-    return lambda answers: name in (answers.session.ask("query-tpm-types") or ())
+    return Evidence(lambda answers: name in (answers.session.ask("query-tpm-types") or ()))
 
 
 def cpu(name: str) -> Evidence:
     """There is such a processor model."""
-    return lambda answers: name in answers.names("query-cpu-definitions", "name")
+    return Evidence(lambda answers: name in answers.names("query-cpu-definitions", "name"))
 
 
 def answered(name: str) -> Evidence:
     """QEMU did not refuse the question: the host has what is asked about."""
-    return lambda answers: answers.session.ask(name) is not None
+    return Evidence(lambda answers: answers.session.ask(name) is not None)
 
 
 def accelerator(name: str) -> Evidence:
     """The host can accelerate guests so."""
-    return lambda answers: name in answers.accelerators
+    return Evidence(lambda answers: name in answers.accelerators)
 
 
 def target(*names: str) -> Evidence:
     """The binary is for one of these architectures."""
-    return lambda answers: answers.arch in names
+    return Evidence(lambda answers: answers.arch in names)
 
 
 def both(first: Evidence, second: Evidence) -> Evidence:
     """Two conditions at once."""
-    return lambda answers: first(answers) and second(answers)
+    return Evidence(
+        lambda answers: first.shown(answers) and second.shown(answers),
+        types=first.types + second.types,
+        families=first.families + second.families,
+    )
 
 
 def _pair(name: str) -> tuple[str, str]:

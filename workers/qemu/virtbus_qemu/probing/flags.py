@@ -278,4 +278,4 @@ FLAGS: dict[str, Evidence] = {
 
 def flags_of(answers: Answers) -> list[str]:
     """The flags of a binary, in libvirt's order."""
-    return [name for name, shown in FLAGS.items() if shown(answers)]
+    return [name for name, evidence in FLAGS.items() if evidence.shown(answers)]
