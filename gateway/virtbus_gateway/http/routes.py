@@ -15,7 +15,7 @@ from fastapi import FastAPI, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from virtbus.errors import InvalidArgument, NoDomain
+from virtbus.errors import InvalidArgument, NoDomain, VirtbusError
 from virtbus.operations import OPERATIONS, Kind, Operation
 from virtbus.operations.job import CancelJob
 from virtbus.records import JobRecord
@@ -129,7 +129,7 @@ def _endpoint(operation: type[Operation[Any]]) -> Callable[[Request], Awaitable[
     carry_out = BY_KIND[operation.kind]
     placed = "{domain}" in operation.http
 
-    async def endpoint(request: Request) -> Response:
+    async def answer(request: Request) -> Response:
         gateway = gateway_of(request)
         principal = authenticate(request, operation.permission)
         preferences = preferences_of(request)
@@ -145,6 +145,15 @@ def _endpoint(operation: type[Operation[Any]]) -> Callable[[Request], Awaitable[
             await _place(gateway, principal, request, operation, job_id if preferences.key else None)
         asked = await read_arguments(operation, request, job_id)
         return await carry_out(Asked(gateway, request, caller, preferences, asked, job_id))
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await answer(request)
+        except VirtbusError as error:
+            # What was refused before anybody looked at a host is of the one in the address all the same.
+            place = request.path_params
+            error.at(place.get("host"), place.get("domain"))
+            raise
 
     return endpoint
 

@@ -85,6 +85,9 @@ class Link:
                     ping_interval=5,
                     connect_timeout=3,
                     allow_reconnect=True,
+                    # Nothing is kept for the next connection: a write that was told to have failed must not come true
+                    # when the bus is back. `write` tries again by itself.
+                    pending_size=0,
                     error_cb=link._failed,
                     reconnected_cb=link._reconnected,
                     **options,

@@ -146,7 +146,8 @@ class JobQueue:
             return Delivery(str(message["job"]), str(message["operation"]), domain, entry)
         except (DecodeError, KeyError, TypeError, ValueError) as error:
             log.error("a message on %s is no job and is dropped: %s", entry.subject, error)
-            await self._link.client.publish(entry.reply, b"+TERM")
+            with suppress(nats.errors.Error, OSError):
+                await self._link.client.publish(entry.reply, b"+TERM")
             return None
 
     async def done(self, delivery: Delivery) -> None:

@@ -57,7 +57,7 @@ class Lane:
     def cause(self) -> str | None:
         """The job that most likely brings about what is observed now."""
         work = self.overtaking or self.running
-        return None if work is None else work.job
+        return None if work is None or work.record.state.ended else work.job
 
     async def stopped(self, reason: Overtaken) -> bool:
         """Have the running job give up, and wait until it has; says whether there was one and it did."""

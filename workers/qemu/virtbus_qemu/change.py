@@ -17,7 +17,7 @@ from virtbus_qemu.command.disk import throttle
 from virtbus_qemu.command.network import link
 from virtbus_qemu.host import QemuHost
 from virtbus_qemu.hotplug import Plug
-from virtbus_qemu.live import number_nodes
+from virtbus_qemu.live import highest_node, number_nodes
 from virtbus_qemu.machine import Machine
 
 MEDIUM_LIMIT = 20.0
@@ -98,13 +98,14 @@ async def _medium(host: QemuHost, machine: Machine, old: Disk, new: Disk, force:
         trial = machine.live.copy()
         replace(trial, find(trial, alias), new)
         await chains.discover_disk(new, timeout=MEDIUM_LIMIT)
-        number_nodes(trial, new)
+        number_nodes(trial, new, above=machine.nodes)
+        machine.number(highest_node(trial))
     await machine.execute("blockdev-open-tray", {"id": alias, "force": force}, timeout=MEDIUM_LIMIT)
     await machine.execute("blockdev-remove-medium", {"id": alias})
     await _free(host, machine, old)
     if new.source is not None:
-        # An earlier attempt may have been cut off after it had opened some of the images.
-        await _free(host, machine, new)
+        # An earlier attempt may have been cut off after it had opened some images.
+        await machine.free_strays()
         await _insert(host, machine, alias, new)
     await machine.execute("blockdev-close-tray", {"id": alias})
 

@@ -15,7 +15,7 @@ from virtbus_qemu.command.parts import Command
 from virtbus_qemu.host import QemuHost
 from virtbus_qemu.hotplug import Plug
 from virtbus_qemu.images import check_image
-from virtbus_qemu.live import prepare_device
+from virtbus_qemu.live import highest_node, prepare_device
 from virtbus_qemu.machine import Machine, plugged
 
 PLUG_LIMIT = 20.0
@@ -36,12 +36,13 @@ class QemuDevices(Devices):
         if earlier is not None and earlier in await plugged(machine):
             return find(machine.live, earlier)
         hotplug.check_attach(machine.live, device)
+        device = device.copy()
         async with machine.changing:
-            new = prepare_device(machine.live, device, machine.folder, self.host.settings)
+            if isinstance(device, Disk):
+                check_image(device, target)
+                await chains.discover_disk(device, timeout=PLUG_LIMIT)
+            new = prepare_device(machine.live, device, machine.folder, self.host.settings, nodes=machine.nodes)
             self._check_new(machine, new, target)
-            if isinstance(new, Disk):
-                check_image(new, target)
-                await chains.discover_disk(new, timeout=PLUG_LIMIT)
             plug = self._plug(machine, new, strict=True)
             await work.before_effect(alias=new.alias)
             await self._add(machine, new, plug)
@@ -71,6 +72,7 @@ class QemuDevices(Devices):
         """Plug it; either all of it is there afterwards or nothing. The folder knows of it first."""
         live = machine.live.copy()
         insert(live, device)
+        machine.number(highest_node(live))
         machine.live = live
         machine.rewrite()
         added: list[Command] = []

@@ -227,6 +227,7 @@ class QemuHost:
         """Take out of the live definition what QEMU does not have: an attach that was cut off."""
         if machine.monitor is None:
             return
+        await machine.free_strays()
         there = await plugged(machine)
         for device in list(machine.live.devices.every()):
             if self.parts(machine.live, device, machine.folder).device is not None and device.alias not in there:

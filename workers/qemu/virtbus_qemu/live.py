@@ -55,9 +55,12 @@ def prepare(
     return domain
 
 
-def prepare_device(live: Domain, device: Device, folder: DomainFolder, settings: QemuSettings) -> Device:
+def prepare_device(
+    live: Domain, device: Device, folder: DomainFolder, settings: QemuSettings, *, nodes: int = 0
+) -> Device:
     """A device as it will be plugged into a running domain: with defaults, address, alias and node numbers.
 
+    :param nodes: the highest number that a block node of this run has had.
     :raise AlreadyExists: a device with that alias is there.
     :raise XmlDetail: no place is left for it.
     """
@@ -71,7 +74,7 @@ def prepare_device(live: Domain, device: Device, folder: DomainFolder, settings:
     insert(trial, new)
     if isinstance(new, Disk):
         addresses.place_drive(trial, new)
-        number_nodes(trial, new)
+        number_nodes(trial, new, above=nodes)
     if pci.wants(new, chipset_of(trial)) is not pci.Wish.NONE:
         if pci.needs_place(new):
             pci.place_device(trial, new, grow=False)
@@ -83,13 +86,21 @@ def prepare_device(live: Domain, device: Device, folder: DomainFolder, settings:
     return new
 
 
-def number_nodes(domain: Domain, disk: Disk) -> None:
-    """Give each image of a disk's chain its block node number."""
-    used = max((each.index or 0 for other in domain.devices.disks for each in _numbered(other)), default=0)
+def number_nodes(domain: Domain, disk: Disk, *, above: int = 0) -> None:
+    """Give each image of a disk's chain its block node number: one that no image of this run has had before.
+
+    :param above: the highest that was given, also to images that are gone.
+    """
+    used = max(above, highest_node(domain))
     for image in _numbered(disk):
         if image.index is None:
             used += 1
             image.index = used
+
+
+def highest_node(domain: Domain) -> int:
+    """The highest number of a block node that the domain's disks have."""
+    return max((each.index or 0 for disk in domain.devices.disks for each in _numbered(disk)), default=0)
 
 
 def _numbered(disk: Disk) -> Iterable[StorageSource | BackingStore]:

@@ -7,7 +7,9 @@ other, each with its position: that is what makes nothing lost and nothing doubl
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,6 +35,7 @@ BUSY_WAITS = (0.005, 0.02, 0.05, 0.1, 0.2)
 """Seconds between tries to take away a backend of a device that has just left."""
 KILL_LIMIT = 5.0
 """Seconds for the kernel to end a process that was sent SIGKILL."""
+_NODE = re.compile(r"libvirt-\d+-(format|storage|filter)")
 DescribeLive = Callable[[Domain, Device, DomainFolder], Parts]
 
 
@@ -203,11 +206,26 @@ class Machine(Witness):
                     raise
                 await asyncio.sleep(wait)
 
+    async def free_strays(self) -> None:
+        """Close the images that no disk of the live definition has: what was cut off in between left them open."""
+        nodes = await self.execute("query-named-block-nodes", {"flat": True})
+        ours = {
+            backend.id
+            for disk in self.live.devices.disks
+            for backend in self.parts(self.live, disk, self.folder).backends
+        }
+        strays = [str(node["node-name"]) for node in nodes if _NODE.fullmatch(str(node["node-name"]))]
+        # A format node stands on its storage node, and goes first; those still in use stay.
+        for name in sorted(set(strays) - ours):
+            with contextlib.suppress(HypervisorError):
+                await self.execute("blockdev-del", {"node-name": name})
+
     async def tear_down(self, device: Device) -> None:
         """Free what served a device that the guest has let go of; what is gone already is as good."""
         backends = self.parts(self.live, device, self.folder).backends
         # Sent together: QEMU does them in order, what stands on another before that one.
-        freed = await asyncio.gather(*(self._free(each.delete()) for each in reversed(backends)), return_exceptions=True)
+        frees = [self._free(backend.delete()) for backend in reversed(backends)]
+        freed = await asyncio.gather(*frees, return_exceptions=True)
         for error in freed:
             if isinstance(error, HypervisorGone):
                 return

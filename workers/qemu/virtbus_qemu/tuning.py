@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from virtbus.driver import Target, Tuning, Work
-from virtbus.errors import ConfigUnsupported, HypervisorError, NotSupported
+from virtbus.errors import ConfigUnsupported, HypervisorError, NotSupported, RemovalRejected
 from virtbus.eventkinds import EventKind
 from virtbus.observations import LiveChanged
 from virtbus.worker.size import set_vcpus, vcpus
+from virtbus_qemu.event import QmpEvent
 from virtbus_qemu.host import QemuHost
 from virtbus_qemu.machine import Machine
+from virtbus_qemu.witness import OST_EJECT, OST_REFUSED
 
 PLUGGED = "vcpu"
 """Aliases of virtual CPUs that were plugged in begin so."""
+CPU_NEWS = ("DEVICE_DELETED", "ACPI_DEVICE_OST")
+"""After which it is looked whether a CPU is gone: under TCG, QEMU 7.2 tells nothing of the CPU itself."""
 
 
 class QemuTuning(Tuning):
@@ -33,7 +37,7 @@ class QemuTuning(Tuning):
                 await self._add_cpu(machine, slot, len(there))
                 there.append(slot)
             if count < len(there):
-                await self._remove_cpus(machine, there[count:] if count else [], len(there) - count, work, target)
+                await self._remove_cpus(machine, len(there) - count, work, target)
             self._observe(machine, count, work)
 
     async def _add_cpu(self, machine: Machine, slot: dict[str, Any], number: int) -> None:
@@ -41,12 +45,8 @@ class QemuTuning(Tuning):
             "device_add", {"driver": slot["type"], "id": f"{PLUGGED}{number}", **slot["props"]}
         )
 
-    async def _remove_cpus(
-        self, machine: Machine, _: list[dict[str, Any]], surplus: int, work: Work, target: Target
-    ) -> None:
-        slots = await machine.execute("query-hotpluggable-cpus")
-        paths = [str(slot.get("qom-path", "")) for slot in slots]
-        names = [path.rpartition("/")[2] for path in paths if path.startswith("/machine/peripheral/")]
+    async def _remove_cpus(self, machine: Machine, surplus: int, work: Work, target: Target) -> None:
+        names = await _plugged_cpus(machine)
         removable = sorted(names, key=lambda name: int(name.removeprefix(PLUGGED) or 0), reverse=True)
         if len(removable) < surplus:
             raise ConfigUnsupported(
@@ -54,11 +54,12 @@ class QemuTuning(Tuning):
                 domain=target.uuid, hint="change the persistent definition, and start the domain anew",
             )  # fmt: skip
         for name in removable[:surplus]:
-            gone = machine.expect("DEVICE_DELETED")
+            news = machine.expect(*CPU_NEWS)
             await machine.execute("device_del", {"id": name})
             await work.progress("waiting-for-guest")
-            while (await machine.expected(gone, work)).data.get("device") != name:
-                gone = machine.expect("DEVICE_DELETED")
+            while name in await _plugged_cpus(machine):
+                _check_answer(await machine.expected(news, work), name, target)
+                news = machine.expect(*CPU_NEWS)
 
     def _observe(self, machine: Machine, count: int, work: Work) -> None:
         if vcpus(machine.live) == count and work.begun is None:
@@ -87,3 +88,20 @@ class QemuTuning(Tuning):
                     hint="give it one: <memballoon model='virtio'/>",
                 ) from error  # fmt: skip
             raise
+
+
+async def _plugged_cpus(machine: Machine) -> list[str]:
+    """The aliases of the virtual CPUs that were plugged in, and are there."""
+    slots = await machine.execute("query-hotpluggable-cpus")
+    paths = [str(slot.get("qom-path", "")) for slot in slots]
+    return [path.rpartition("/")[2] for path in paths if path.startswith("/machine/peripheral/")]
+
+
+def _check_answer(event: QmpEvent, name: str, target: Target) -> None:
+    """:raises RemovalRejected: the guest refuses to let go of this CPU."""
+    told = event.data.get("info", {})
+    if told.get("device") == name and told.get("source") == OST_EJECT and told.get("status") in OST_REFUSED:
+        raise RemovalRejected(
+            "the guest refused to let go of a virtual CPU", host=target.host, domain=target.uuid,
+            hint="see what the guest's kernel says of it", evidence={"alias": name, "answer": told},
+        )  # fmt: skip

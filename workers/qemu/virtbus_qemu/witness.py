@@ -24,11 +24,12 @@ from virtbus.observations import (
 from virtbus_qemu.event import MICROSECONDS, QmpEvent
 from virtbus_qemu.folder import DomainFolder
 from virtbus_qemu.journal import Journal
+from virtbus_qemu.live import highest_node
 from virtbus_qemu.translation import course, notice, when
 
 #: ACPI _OST (ACPI 6.4, 6.3.5): the guest's answer to an eject request of a memory device.
-_OST_EJECT = 3
-_OST_REFUSED = frozenset({1, 2, 3, 129, 130, 131})
+OST_EJECT = 3
+OST_REFUSED = frozenset({1, 2, 3, 129, 130, 131})
 _RESET_COMPLETES = 2 * MICROSECONDS
 """Removals told within this time after a reset were completed by it: QEMU tells RESET, then DEVICE_DELETED."""
 
@@ -46,6 +47,8 @@ class Witness:
         """The job that asked the guest to reboot: its power-off is answered by a reset."""
         self.destroyed_by: str | None = None
         """The job that ended the domain by force."""
+        self.nodes = 0
+        """The highest number that a block node of this run has had: none is given twice."""
         self.powered_off: str | None = None
         """Who ended the guest's run: the detail of libvirt's shutdown event."""
         self.panicked = False
@@ -66,10 +69,20 @@ class Witness:
         self.reboot_job = state.get("reboot")
         self.shutdown_job = state.get("shutdown")
         self.destroyed_by = state.get("destroyed")
+        self.nodes = max(int(state.get("nodes", 0)), highest_node(self.live))
+
+    def number(self, count: int) -> None:
+        """Remember the highest node number that has been given."""
+        if count > self.nodes:
+            self.nodes = count
+            self.note()
 
     def note(self) -> None:
         """Note in the folder what a later worker must know."""
-        state = {"reboot": self.reboot_job, "shutdown": self.shutdown_job, "destroyed": self.destroyed_by}
+        state: dict[str, Any] = {
+            "reboot": self.reboot_job, "shutdown": self.shutdown_job, "destroyed": self.destroyed_by,
+            "nodes": self.nodes,
+        }  # fmt: skip
         self.folder.write_state({key: value for key, value in state.items() if value is not None})
 
     async def tear_down(self, device: Device) -> None:
@@ -147,7 +160,7 @@ class Witness:
     def _memory_answer(self, event: QmpEvent, place: dict[str, Any]) -> list[Observation]:
         told = event.data.get("info", {})
         alias = told.get("device")
-        if told.get("source") != _OST_EJECT or told.get("status") not in _OST_REFUSED or not alias:
+        if told.get("source") != OST_EJECT or told.get("status") not in OST_REFUSED or not alias:
             return []
         reason = f"the guest answered with ACPI status {told['status']}"
         return [RemovalRefused(**place, alias=str(alias), reason=reason)]

@@ -45,6 +45,9 @@ _PLAIN = (
     "query-sgx-capabilities",
 )
 
+#: Where models are real processors, so that what each has is worth asking.
+_NAMED_MODELS = frozenset({"x86_64", "i386"})
+
 #: QOM types that are no devices, by their endings and beginnings: their properties have a question of their own.
 _NO_DEVICES = ("-cpu", "-machine")
 _OBJECTS = ("memory-backend-",)
@@ -114,14 +117,20 @@ async def _ask(monitor: Monitor, accelerator: str) -> Session:
     if "query-cpu-model-expansion" in answers.schema:
         for arguments in _expansions("max" if accelerator == "tcg" else "host"):
             await put("query-cpu-model-expansion", arguments)
+        if answers.arch in _NAMED_MODELS:
+            for name in sorted(answers.names("query-cpu-definitions", "name")):
+                await put("query-cpu-model-expansion", {"type": "static", "model": {"name": name}})
     return session
 
 
 def _property_questions(answers: Answers) -> Iterator[tuple[str, str]]:
-    """The types whose properties the flags look at, as far as there are any, each with its question."""
+    """The types whose properties the flags look at, as far as there are any, each with its question.
+
+    Abstract machines are not listed among the types, yet have properties.
+    """
     types = {name for evidence in FLAGS.values() for name in evidence.types}
     types |= {answers.machine(family) for evidence in FLAGS.values() for family in evidence.families}
-    for name in sorted(types & answers.types):
+    for name in sorted(types & answers.types | {name for name in types if name.endswith("-machine")}):
         plain = name.endswith(_NO_DEVICES) or name.startswith(_OBJECTS)
         yield "qom-list-properties" if plain else "device-list-properties", name
 

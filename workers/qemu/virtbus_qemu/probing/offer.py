@@ -61,10 +61,23 @@ _TPMS: Table = {
 _TPM_BACKENDS: Table = {"passthrough": "tpm-passthrough", "emulator": "tpm-emulator", "external": "tpm-emulator"}
 _CHANNELS: Table = {"pty": None, "unix": None, "spicevmc": "spice"}
 _CRYPTO_BACKENDS: Table = {"builtin": None, "lkcf": "cryptodev-backend-lkcf"}
+_MEMORY: Table = {"file": None, "anonymous": None, "memfd": "memory-backend-memfd"}
 _NETWORKS: Table = {"default": None, "passt": "netdev.stream"}
 
+#: The beginnings of the names of boards that have an IDE controller of their own.
+_IDE_BOARDS = ("pc-i440fx", "pc-0.", "pc-1.", "malta", "sun4u", "g3beige")
+
 #: Any of these is a controller for USB devices of the host.
-_USB_CONTROLLERS = ("piix3-usb-uhci", "piix4-usb-uhci", "usb-ehci", "ich9-usb-ehci1", "nec-usb-xhci", "qemu-xhci")
+_USB_CONTROLLERS = (
+    "piix3-usb-uhci",
+    "piix4-usb-uhci",
+    "vt82c686b-usb-uhci",
+    "pci-ohci",
+    "usb-ehci",
+    "ich9-usb-ehci1",
+    "nec-usb-xhci",
+    "qemu-xhci",
+)
 
 _STARTUP = ["default", "mandatory", "requisite", "optional"]
 
@@ -120,7 +133,7 @@ class Offering:
             iothreads=Offer.of(),
             os=self._os(firmware),
             cpu=CpuOffer(modes=CpuModes(self.digest, self.site, self.virt).modes()),
-            memory_backing=Offer.of(sourceType=["file", "anonymous", "memfd"]),
+            memory_backing=Offer.of(sourceType=self._values(_MEMORY)),
             devices=self._devices(),
             features=self._features(),
         )
@@ -213,7 +226,7 @@ class Offering:
     def _disk(self) -> Offer:
         floppy = not self._is("pseries")
         buses = {
-            "ide": self._is("pc-i440fx", "isapc") or self._name == "pc" or self._name[:4] in ("pc-0", "pc-1"),
+            "ide": self._name == "pc" or self._name.startswith(_IDE_BOARDS),
             "fdc": floppy,
             "scsi": True,
             "virtio": True,
@@ -271,8 +284,8 @@ class Offering:
 
     def _gic(self) -> Offer:
         kernel = self.virt == "kvm"
-        versions = [str(gic.version) for gic in self.digest.gics if (gic.kernel if kernel else gic.emulated)]
-        return Offer.of(bool(versions) and self._is("virt"), version=versions)
+        versions = sorted(gic.version for gic in self.digest.gics if (gic.kernel if kernel else gic.emulated))
+        return Offer.of(bool(versions) and self._is("virt"), version=list(map(str, versions)))
 
     def _sev(self) -> SevOffer:
         sev = self.digest.sev
