@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -80,9 +80,9 @@ _prefixes = itertools.count(1)
 
 
 @pytest.fixture
-def prefix() -> Iterator[str]:
+def prefix() -> str:
     """A prefix that no other test has."""
-    yield f"t{next(_prefixes)}"
+    return f"t{next(_prefixes)}"
 
 
 def bus_settings(broker: Broker, prefix: str = "virtbus") -> BusSettings:

@@ -169,7 +169,7 @@ PLACES = [
     Row("an unknown job", f"GET /v1/jobs/{NOBODY}", 404, "INVALID_ARG", "NoJob", (str(NOBODY),), host=None),
 ]  # fmt: skip
 
-WRONG = {"code": "OPERATION_INVALID", "kind": "WrongState"}
+WRONG: dict[str, Any] = {"code": "OPERATION_INVALID", "kind": "WrongState"}
 STATES = [
     *(Row(f"{verb} of a domain that is off", f"POST {on(OFF, verb)}", 409, **WRONG, domain=OFF, accepted=True,
           hint=True)
@@ -233,7 +233,8 @@ RIGHTS = [
 
 
 CREATE = f"POST {DOMAINS}:create"
-DEAD = {"status": 502, "code": "OPERATION_FAILED", "kind": "HypervisorError", "accepted": True, "domain": NEW}
+FAILED: dict[str, Any] = {"status": 502, "code": "OPERATION_FAILED", "kind": "HypervisorError"}
+DEAD: dict[str, Any] = FAILED | {"accepted": True, "domain": NEW}
 TROUBLES = [
     Row("a disk image that is missing at the start", CREATE, **DEAD, says=("absent.img",), hint=True,
         request=xml(lambda scene: scene.xml(image="absent.img"))),

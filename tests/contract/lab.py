@@ -185,6 +185,13 @@ class Vm:
         """The same in short: `lifecycle started booted`, `device-added ua-new`, `reboot`."""
         return [short(event) for event in await self.events()]
 
+    async def unmarked(self) -> None:
+        """Wait until no removal is pending: the mark goes when the jobs that waited have ended."""
+        async with asyncio.timeout(LIMIT):
+            # No event tells of a mark.
+            while (await self.summary()).pending:
+                await asyncio.sleep(0.01)
+
     async def remove(self) -> None:
         """Take it away, whatever its state."""
         for operation in (DestroyDomain, UndefineDomain):
@@ -195,7 +202,7 @@ class Vm:
 def short(event: Event) -> str:
     """An event in a few words."""
     said = (event.detail.get(name) for name in ("event", "detail", "alias"))
-    return " ".join([event.kind.value, *(str(word) for word in said if word)])
+    return " ".join([str(event.kind), *(str(word) for word in said if word)])
 
 
 def once(told: list[str]) -> list[str]:

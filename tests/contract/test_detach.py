@@ -80,7 +80,7 @@ async def test_a_reset_completes_the_removal_which_its_first_job_caused(vm: Vm) 
     gone = await job.wait()
     assert (gone.outcome, gone.by) == ("removed", "reset")
     assert NEW not in await vm.aliases()
-    assert not (await vm.summary()).pending
+    await vm.unmarked()
     assert [(event.cause, event.detail["alias"]) for event in await removals(vm)] == [(job.id, NEW)]
     # All that served it is free again.
     assert (await vm.run(AttachDevice, xml=vm.lab.device("disk"))).alias == NEW
@@ -110,7 +110,7 @@ async def test_the_end_of_the_domain_completes_the_removal(vm: Vm) -> None:
     await vm.run(DestroyDomain)
     gone = await job.wait()
     assert (gone.outcome, gone.by) == ("removed", "exit")
-    assert not (await vm.summary()).pending
+    await vm.unmarked()
 
 
 async def removals(vm: Vm) -> list[Event]:

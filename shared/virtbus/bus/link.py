@@ -49,6 +49,18 @@ class ApiError(InternalError):
         return int(self.evidence.get("err_code", 0))
 
 
+class _Client(Client):
+    """The library's client, but for one fault of it: the answer to a ping whose waiter has given up, as after a freeze
+    of this process, ends its reading for good, and nothing that is sent is answered any more."""
+
+    async def _process_pong(self) -> None:
+        if self._pongs and self._pongs[0].done():
+            self._pongs.pop(0)
+            self._pings_outstanding = 0
+            return
+        await super()._process_pong()
+
+
 class Link:
     """One connection to the bus."""
 
@@ -69,7 +81,7 @@ class Link:
         :param name: shown by the server, and the prefix of this connection's inboxes.
         :raises Unavailable: no server answered within `timeout` seconds.
         """
-        link = cls(Client(), settings, name)
+        link = cls(_Client(), settings, name)
         context = _tls(settings)
         options: dict[str, Any] = {} if context is None else {"tls": context}
         if settings.nkey_seed is not None:

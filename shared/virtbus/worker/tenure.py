@@ -304,8 +304,12 @@ class Tenure:
             await self.executor.run(desk, lane, delivery, overtaking)
         finally:
             self._in_hand.pop(delivery.job, None)
-        if desk is not None and not desk.exists and desk.revision == 0:
+        if desk is not None and not desk.exists and desk.revision == 0 and not self._has_work(desk.record.uuid):
             self.desks.pop(desk.record.uuid, None)
+
+    def _has_work(self, domain: UUID) -> bool:
+        """Whether a job of the domain is in hand: it may be about to write the domain's first record."""
+        return any(delivery.domain == domain for delivery in self._in_hand.values())
 
     def _start_answer(self, answer: Awaitable[None]) -> None:
         async def run() -> None:

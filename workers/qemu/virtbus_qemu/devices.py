@@ -138,6 +138,7 @@ class QemuDevices(Devices):
                 gone = await machine.removed(alias, "guest", {"domain": machine.uuid, "cause": work.job})
                 if gone is not None:
                     self.host.observe(gone)
+                    machine.rewrite()
                     return
                 self.host.observe(
                     DeviceRemoved(domain=machine.uuid, cause=work.job, alias=alias, live=machine.live)

@@ -65,6 +65,8 @@ class QemuHost:
         self.settings = qemu_settings(settings)
         self.cache = settings.state.parent.parent / "capabilities"
         self.machines: dict[UUID, Machine] = {}
+        self.refused: set[int] = set()
+        """Ports for displays that QEMU could not have: somebody else on this machine listens there."""
         self.starting: dict[UUID, Domain] = {}
         """Domains whose start is under way: nobody else looks into their folders."""
         self._arriving: asyncio.Queue[Machine] = asyncio.Queue()
@@ -88,7 +90,7 @@ class QemuHost:
         """The ports of the displays of all domains, also of those that are starting and do not listen yet."""
         domains = [*self.starting.values(), *(machine.live for machine in self.machines.values())]
         screens = [screen for domain in domains for screen in domain.devices.graphics]
-        return {screen.port for screen in screens if screen.port is not None and screen.port > 0}
+        return self.refused | {screen.port for screen in screens if screen.port is not None and screen.port > 0}
 
     def next_number(self) -> int:
         """libvirt's id for the next domain that starts."""
@@ -232,6 +234,8 @@ class QemuHost:
         for device in list(machine.live.devices.every()):
             if self.parts(machine.live, device, machine.folder).device is not None and device.alias not in there:
                 await machine.removed(str(device.alias), "guest", {"domain": machine.uuid})
+        if machine.outdated:
+            machine.rewrite()
 
     async def _state(self, machine: Machine, missed: tuple[Observation, ...]) -> Observed:
         state, reason, known = DomainState.RUNNING, "unknown", False

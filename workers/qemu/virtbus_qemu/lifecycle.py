@@ -26,6 +26,8 @@ from virtbus_qemu.journal import Journal
 from virtbus_qemu.machine import Machine
 from virtbus_qemu.process import Process
 
+PORT_TRIES = 5
+PORT_TAKEN = "Failed to find an available port"
 IMAGE_LIMIT = 20.0
 """Seconds for looking at a disk's images."""
 START_LIMIT = 60.0
@@ -48,7 +50,7 @@ class QemuLifecycle(Lifecycle):
         if machine is None:
             self.host.starting[target.uuid] = definition
             try:
-                await self._launch(target, definition, work, paused)
+                await self._launch_where_ports_are_free(target, definition, work, paused)
             finally:
                 self.host.starting.pop(target.uuid, None)
         elif not paused:
@@ -59,6 +61,20 @@ class QemuLifecycle(Lifecycle):
         """Whether an earlier attempt at this job started it, and the guest has ended since."""
         started = self.host.folder.domain(target.uuid).read_process() if work.begun is not None else None
         return started is not None and started.job == work.job
+
+    async def _launch_where_ports_are_free(
+        self, target: Target, definition: Domain, work: Work, paused: bool
+    ) -> None:
+        """As `_launch`; a display's port that somebody else took in the meantime is left to him, and another tried."""
+        for left in reversed(range(PORT_TRIES)):
+            try:
+                await self._launch(target, definition, work, paused)
+                return
+            except HypervisorError as error:
+                ports = {screen.port or 0 for screen in self.host.starting[target.uuid].devices.graphics}
+                if PORT_TAKEN not in str(error.evidence.get("answer")) or not left or ports <= self.host.refused:
+                    raise
+                self.host.refused |= ports
 
     async def _launch(self, target: Target, definition: Domain, work: Work, paused: bool) -> None:
         folder = self.host.folder.domain(target.uuid)

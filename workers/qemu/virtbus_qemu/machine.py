@@ -145,11 +145,10 @@ class Machine(Witness):
     async def run(self) -> None:
         """Handle what QEMU tells, in order, until it has ended."""
         ended = asyncio.ensure_future(self.process.wait())
+        ended.add_done_callback(lambda _: self._news.set())
         try:
             while not ended.done():
-                news = asyncio.ensure_future(self._news.wait())
-                await asyncio.wait({ended, news}, return_when=asyncio.FIRST_COMPLETED)
-                news.cancel()
+                await self._news.wait()
                 self._news.clear()
                 await self._read_journal()
             await self._read_journal()
@@ -174,6 +173,9 @@ class Machine(Witness):
         """Turn one event of the journal into observations, and wake who waits for it."""
         for observation in await self.meaning(event):
             self._observe(observation)
+        if self.outdated:
+            # What is observed is on its way meanwhile; an adoption holds the folder against QEMU anyway.
+            self.rewrite()
         left = []
         for name, future in self._waiters:
             if name == event.name and not future.done():

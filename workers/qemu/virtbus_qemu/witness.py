@@ -47,6 +47,8 @@ class Witness:
         """The job that asked the guest to reboot: its power-off is answered by a reset."""
         self.destroyed_by: str | None = None
         """The job that ended the domain by force."""
+        self.outdated = False
+        """Whether the folder's definition is to be written anew."""
         self.nodes = 0
         """The highest number that a block node of this run has had: none is given twice."""
         self.powered_off: str | None = None
@@ -61,6 +63,7 @@ class Witness:
 
     def rewrite(self) -> None:
         """Write the live definition to the folder, so that an adoption finds it."""
+        self.outdated = False
         self.folder.write_definition(self.live.format(Form.LIVE, secure=True))
 
     def recall(self) -> None:
@@ -154,7 +157,7 @@ class Witness:
         live = self.live.copy()
         remove(live, find(live, alias))
         self.live = live
-        self.rewrite()
+        self.outdated = True
         return DeviceRemoved(**place, alias=alias, live=live, by=by)
 
     def _memory_answer(self, event: QmpEvent, place: dict[str, Any]) -> list[Observation]:
@@ -169,7 +172,7 @@ class Witness:
         live = self.live.copy()
         live.current_memory = CurrentMemory(kib=kib)
         self.live = live
-        self.rewrite()
+        self.outdated = True
         return [LiveChanged(**place, live=live, kind=EventKind.BALLOON_CHANGE, detail={"actual": kib})]
 
     def ending(self) -> Stopped:
