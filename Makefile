@@ -30,6 +30,9 @@ bench: $(STAMP) qemu rival-if-possible ## side by side with libvirtd; writes ben
 faults: $(STAMP) qemu ## jobs while processes are killed and frozen; writes faults.json
 	$(BIN)/python -m tests.faults $(ARGS)
 
+conformance: $(STAMP) ## score on libvirt's own test data: CORPUS=FOLDER with manifest.jsonl
+	@$(BIN)/python -m tests.conformance $(CORPUS) $(ARGS)
+
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Virtbus needs Python 3.11 or newer: apt-get install python3"; exit 1; }

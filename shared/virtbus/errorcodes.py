@@ -198,3 +198,21 @@ class ErrorDomain(IntEnum):
     TPM = 70
     BPF = 71
     CH = 72
+
+
+PHRASES: dict[ErrorCode, str] = {
+    ErrorCode.INTERNAL_ERROR: "internal error",
+    ErrorCode.NO_SUPPORT: "this function is not supported by the connection driver",
+    ErrorCode.INVALID_ARG: "invalid argument",
+    ErrorCode.OPERATION_FAILED: "operation failed",
+    ErrorCode.XML_ERROR: "XML error",
+    ErrorCode.NO_DOMAIN: "Domain not found",
+    ErrorCode.AUTH_FAILED: "authentication failed",
+    ErrorCode.OPERATION_INVALID: "Requested operation is not valid",
+    ErrorCode.CONFIG_UNSUPPORTED: "unsupported configuration",
+    ErrorCode.OPERATION_TIMEOUT: "Timed out during operation",
+    ErrorCode.DEVICE_MISSING: "device not found",
+    ErrorCode.OPERATION_ABORTED: "operation aborted",
+    ErrorCode.ACCESS_DENIED: "access denied",
+}
+"""What libvirt's clients show before a message of a code; messages of other codes (XML_DETAIL) stand for themselves."""

@@ -3,7 +3,9 @@
     VirtbusError                   code                    HTTP
     ├── InvalidArgument            INVALID_ARG             400
     │   ├── XmlError               XML_ERROR               400   not well formed, hostile, or not libvirt's vocabulary
-    │   │   └── XmlDetail          XML_DETAIL              400   well formed, but contradictory
+    │   │   ├── XmlDetail          XML_DETAIL              400   well formed, but contradictory
+    │   │   ├── XmlInternal        INTERNAL_ERROR          400   likewise, where libvirt calls it an internal error
+    │   │   └── XmlValue           INVALID_ARG             400   likewise, where libvirt calls it an invalid argument
     │   ├── ConfigUnsupported      CONFIG_UNSUPPORTED      422   libvirt knows it, this host's hypervisor does not
     │   └── TooLarge               INVALID_ARG             413
     ├── NotFound                   INTERNAL_ERROR          404
@@ -39,37 +41,24 @@ the bus and over HTTP, `VirtbusError.from_reply()` brings the same class back.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from virtbus.errorcodes import PHRASES, ErrorCode, ErrorDomain
 
-from virtbus.errorcodes import ErrorCode, ErrorDomain
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from virtbus.errorreply import ErrorReply as ErrorReply
 
 
-class ErrorReply(BaseModel):
-    """An error as it travels: in a job's record, a bus reply or an HTTP problem document."""
+def __getattr__(name: str) -> Any:
+    """ErrorReply, at first use: it needs pydantic, which takes longer to load than everything that only raises."""
+    if name != "ErrorReply":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from virtbus.errorreply import ErrorReply
 
-    model_config = ConfigDict(extra="ignore")
+    return ErrorReply
 
-    kind: str
-    """The class's name in the tree above."""
-    code: int
-    """libvirt's virErrorNumber."""
-    code_name: str
-    """Its name, such as VIR_ERR_NO_DOMAIN."""
-    domain_code: int = 0
-    """libvirt's virErrorDomain: which part says so."""
-    message: str
-    host: str | None = None
-    domain: str | None = None
-    """The domain's UUID or name, as far as it is known."""
-    hint: str | None = None
-    """What the reader can do."""
-    status: int = 500
-    """The HTTP status of this kind of error."""
-    evidence: dict[str, Any] = {}
-    """What else is known: what was sent, what the hypervisor answered, an XML path, candidates."""
 
 
 _CLASSES: dict[str, type[VirtbusError]] = {}
@@ -120,8 +109,16 @@ class VirtbusError(Exception):
         text = f"{', '.join(where)}: {self.message}" if where else self.message
         return f"{text} ({self.hint})" if self.hint else text
 
+    @property
+    def wording(self) -> str:
+        """The message as libvirt's own clients show it: behind the phrase of its code."""
+        phrase = PHRASES.get(self.code)
+        return f"{phrase}: {self.message}" if phrase else self.message
+
     def reply(self) -> ErrorReply:
         """The form that travels."""
+        from virtbus.errorreply import ErrorReply
+
         return ErrorReply(
             kind=type(self).__name__,
             code=self.code,
@@ -160,11 +157,29 @@ class XmlError(InvalidArgument):
 
     code = ErrorCode.XML_ERROR
 
+    def __str__(self) -> str:
+        text, path, line = super().__str__(), self.evidence.get("path"), self.evidence.get("line")
+        if path is None:
+            return text
+        return f"{text} (at {path})" if line is None else f"{text} (at {path}, line {line})"
+
 
 class XmlDetail(XmlError):
     """A document is in the vocabulary but contradicts itself."""
 
     code = ErrorCode.XML_DETAIL
+
+
+class XmlInternal(XmlError):
+    """A document is wrong in a way that libvirt calls an internal error; it is the document's fault all the same."""
+
+    code = ErrorCode.INTERNAL_ERROR
+
+
+class XmlValue(XmlError):
+    """A document has a value that libvirt calls an invalid argument."""
+
+    code = ErrorCode.INVALID_ARG
 
 
 class ConfigUnsupported(InvalidArgument):

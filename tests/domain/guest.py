@@ -21,6 +21,8 @@ GUEST = """
     <controller type='pci' index='0' model='pcie-root'><alias name='pcie.0'/></controller>
     <controller type='pci' index='2' model='pcie-root-port'><alias name='pci.2'/></controller>
     <controller type='scsi' index='0' model='virtio-scsi'><alias name='scsi0'/></controller>
+    <controller type='sata' index='0'><alias name='ide'/></controller>
+    <controller type='virtio-serial' index='0'><alias name='virtio-serial0'/></controller>
     <interface type='bridge'>
       <mac address='52:54:00:00:00:0a'/><source bridge='br0'/><alias name='net0'/>
       <address type='pci' bus='0x01'/>

@@ -27,8 +27,9 @@ from virtbus.domain.address import (
 from virtbus.domain.chardev import Channel, CharDevice, CharSource, CharType, Console, Parallel, Serial
 from virtbus.domain.checks import check, places, problems_of
 from virtbus.domain.controller import Controller, ControllerType
-from virtbus.domain.defaults import complete, complete_device, pair_console
+from virtbus.domain.defaults import complete, pair_console
 from virtbus.domain.device import Device
+from virtbus.domain.devicedefaults import complete_device
 from virtbus.domain.devices import Devices, parse_device
 from virtbus.domain.disk import Disk, DiskBus, DiskDevice
 from virtbus.domain.domain import Domain, DomainType

@@ -5,11 +5,20 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from virtbus.xml import Element, Hex, Hex2, Hex4, Hex8, OnOff, UInt, attribute, child, hexadecimal, pattern
+from virtbus.errors import XmlError, XmlInternal
+from virtbus.xml import Element, Hex, Hex4, Hex8, OnOff, Refusal, UInt, attribute, child, hexadecimal, pattern
 
-UsbPort = Annotated[str, pattern(r"[0-9]+(\.[0-9]+){0,3}", "a USB port such as 1 or 1.2")]
-PciSlot = Annotated[int, hexadecimal(2, 0x1F)]
-PciFunction = Annotated[int, hexadecimal(1, 7)]
+UsbPort = Annotated[
+    str,
+    pattern(
+        r"[0-9]+(\.[0-9]+){0,3}",
+        "a USB port such as 1 or 1.2",
+        Refusal(XmlInternal, "Cannot parse <address> 'port' attribute"),
+    ),
+]
+PciBus = Annotated[int, hexadecimal(2, 0xFF, Refusal(XmlError, "Invalid PCI address bus='{raw}', must be <= 0xFF"))]
+PciSlot = Annotated[int, hexadecimal(2, 0x1F, Refusal(XmlError, "Invalid PCI address slot='{raw}', must be <= 0x1F"))]
+PciFunction = Annotated[int, hexadecimal(1, 7, Refusal(XmlError, "Invalid PCI address function={raw}, must be <= 7"))]
 PciDomain = Annotated[int, hexadecimal(4, 0xFFFFFFFF)]
 
 
@@ -47,7 +56,7 @@ class PciAddress(Address, when="pci"):
     """A function on a PCI bus; all zero means that one is to be assigned."""
 
     domain: PciDomain = attribute(default=0)
-    bus: Hex2 = attribute(default=0)
+    bus: PciBus = attribute(default=0)
     slot: PciSlot = attribute(default=0)
     function: PciFunction = attribute(default=0)
     multifunction: OnOff | None = attribute()

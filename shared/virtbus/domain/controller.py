@@ -7,7 +7,7 @@ from enum import StrEnum
 from virtbus.domain.address import Address
 from virtbus.domain.device import AcpiIndex, Device, VirtioOptions, generated
 from virtbus.domain.disk import DiskIothreads
-from virtbus.xml import Element, Hex, OnOff, UInt, attribute, child
+from virtbus.xml import Element, Hex, Index, OnOff, UInt, attribute, child
 
 
 class ControllerType(StrEnum):
@@ -159,7 +159,7 @@ class Controller(Device, tag="controller"):
     """A controller; type and index name it."""
 
     type: ControllerType = attribute()
-    index: UInt | None = attribute()
+    index: Index | None = attribute()
     model: str | None = attribute()
     ports: UInt | None = attribute()
     vectors: UInt | None = attribute()

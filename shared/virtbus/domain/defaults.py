@@ -1,64 +1,36 @@
 """What libvirt fills in for every hypervisor when it reads a domain.
 
 A hypervisor's own defaults (machine, controllers, models, addresses) are not here: its worker adds them.
-Each device kind has at most one function in the table at the end; `complete` is idempotent.
+`complete` is idempotent. What each kind of device gets is in `devicedefaults`, where disks sit in `buses`.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable
+from os import urandom
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
+from virtbus.domain import buses, threads
 from virtbus.domain.boot import BootDevice, OsTypeName
 from virtbus.domain.chardev import (
     CharDevice,
-    CharProtocol,
-    CharType,
     Console,
     ConsoleTarget,
     ConsoleTargetType,
-    Parallel,
-    ParallelTarget,
     Serial,
     SerialTarget,
     SerialTargetType,
 )
 from virtbus.domain.clock import Clock
-from virtbus.domain.controller import Controller, ControllerType, Master, PciModel, UsbModel
-from virtbus.domain.device import Device
-from virtbus.domain.disk import Disk, DiskBus, DiskDevice
-from virtbus.domain.domain import Domain, DomainType
-from virtbus.domain.graphics import Graphics, GraphicsType, Listen, ListenType
-from virtbus.domain.hostdev import Hostdev, HostdevMode
-from virtbus.domain.input import Input, InputBus, InputType
-from virtbus.domain.interface import Interface, Mac
+from virtbus.domain.cpu import CpuMode
+from virtbus.domain.devicedefaults import complete_device
+from virtbus.domain.domain import Domain
+from virtbus.domain.features import HypervMode
 from virtbus.domain.lookup import insert
 from virtbus.domain.memory import CurrentMemory, Memory
 from virtbus.domain.power import LifecycleAction
-from virtbus.domain.rng import Rng
-from virtbus.domain.tuning import Placement, Vcpu
-
-BUS_OF_PREFIX: tuple[tuple[str, DiskBus], ...] = (
-    ("fd", DiskBus.FDC),
-    ("hd", DiskBus.IDE),
-    ("sd", DiskBus.SCSI),
-    ("vd", DiskBus.VIRTIO),
-    ("xvd", DiskBus.XEN),
-    ("ubd", DiskBus.UML),
-)
-"""The bus that a disk's name speaks of."""
-
-MAC_PREFIX: dict[DomainType, str] = {
-    DomainType.XEN: "00:16:3e",
-    DomainType.LXC: "00:16:3e",
-    DomainType.VMWARE: "00:0c:29",
-    DomainType.PARALLELS: "42:1c:00",
-    DomainType.VZ: "42:1c:00",
-    DomainType.BHYVE: "58:9c:fc",
-}
-"""The vendor's half of generated MAC addresses; QEMU's is 52:54:00, which libvirt takes for the others too."""
+from virtbus.domain.tuning import NumaMemory, NumaMode, NumaTune, Placement, Vcpu
+from virtbus.domain.video import VideoType
 
 
 def complete(domain: Domain, *, renew: bool = False) -> None:
@@ -68,21 +40,44 @@ def complete(domain: Domain, *, renew: bool = False) -> None:
         numbers (memory from NUMA nodes) is computed anew although it is there.
     """
     if domain.uuid is None:
-        domain.uuid = uuid4()
+        domain.uuid = _random_uuid()
+    if domain.genid == "":
+        domain.genid = str(_random_uuid())
+    if renew:
+        forget_nodes(domain)
     _complete_memory(domain, renew)
     if domain.vcpu is None:
         domain.vcpu = Vcpu(count=1)
     if domain.vcpu.placement is None:
-        domain.vcpu.placement = Placement.STATIC
+        memory = domain.numatune.memory if domain.numatune is not None else None
+        by_numad = memory is not None and memory.placement is Placement.AUTO and domain.vcpu.cpuset is None
+        domain.vcpu.placement = Placement.AUTO if by_numad else Placement.STATIC
+    _complete_limits(domain)
     if domain.vcpu.current == domain.vcpu.count:
         domain.vcpu.current = None
+    _complete_placement(domain)
+    _number_cells(domain)
+    if domain.features is not None and domain.features.hyperv is not None:
+        domain.features.hyperv.mode = domain.features.hyperv.mode or HypervMode.CUSTOM
+    if domain.cpu is not None and domain.cpu.mode in _HOSTS_OWN and domain.cpu.model is not None:
+        # The host's own model is never another one's stand-in.
+        domain.cpu.model = domain.cpu.model if domain.cpu.model.name else None
+    topology = domain.cpu.topology if domain.cpu is not None else None
+    if topology is not None:
+        topology.dies = topology.dies or 1
+        topology.clusters = topology.clusters or 1
     if domain.clock is None:
         domain.clock = Clock()
     domain.on_poweroff = domain.on_poweroff or LifecycleAction.DESTROY
     domain.on_reboot = domain.on_reboot or LifecycleAction.RESTART
     domain.on_crash = domain.on_crash or LifecycleAction.DESTROY
+    if domain.cputune is not None:
+        threads.tidy(domain.cputune, domain.vcpu.count)
     for device in domain.devices.every():
         complete_device(domain, device)
+    _mark_primary_video(domain)
+    buses.place(domain)
+    buses.add_controllers(domain)
     _sort(domain)
     pair_console(domain)
     for devices in (domain.devices.serials, domain.devices.parallels, domain.devices.consoles):
@@ -93,11 +88,19 @@ def complete(domain: Domain, *, renew: bool = False) -> None:
     _complete_boot(domain)
 
 
-def complete_device(domain: Domain, device: Device) -> None:
-    """As `complete`, of one device, as when it is to be attached."""
-    for kind, fill in _FILL.items():
-        if isinstance(device, kind):
-            fill(domain, device)
+def _random_uuid() -> UUID:
+    return UUID(bytes=urandom(16), version=4)
+
+
+def forget_nodes(domain: Domain) -> None:
+    """Images are numbered anew at each start, so a definition that was made from a running domain has no numbers."""
+    for disk in domain.devices.disks:
+        if disk.source is not None:
+            disk.source.index = None
+        layer = disk.backing_store
+        while layer is not None:
+            layer.index = None
+            layer = layer.backing_store
 
 
 def _complete_memory(domain: Domain, renew: bool) -> None:
@@ -115,6 +118,38 @@ def _complete_memory(domain: Domain, renew: bool) -> None:
         domain.current_memory = CurrentMemory(kib=domain.memory.kib)
 
 
+def _number_cells(domain: Domain) -> None:
+    """Nodes that are not numbered have the numbers of their places."""
+    numa = domain.cpu.numa if domain.cpu is not None else None
+    for number, cell in enumerate(numa.cells if numa is not None else ()):
+        if cell.id is None:
+            cell.id = number
+    if numa is not None:
+        numa.cells.sort(key=lambda cell: cell.id or 0)
+
+
+def _complete_placement(domain: Domain) -> None:
+    """Memory lies where the processors run: on chosen nodes, or where numad says, which then chooses alone."""
+    by_numad = domain.vcpu is not None and domain.vcpu.placement is Placement.AUTO
+    if domain.numatune is None and by_numad:
+        domain.numatune = NumaTune()
+    tune = domain.numatune
+    if tune is None:
+        return
+    if tune.memory is None and by_numad:
+        tune.memory = NumaMemory()
+    memory = tune.memory
+    if memory is None:
+        return
+    memory.mode = memory.mode or NumaMode.STRICT
+    if memory.placement is None and memory.nodeset is None and by_numad:
+        memory.placement = Placement.AUTO
+    if memory.placement is Placement.AUTO:
+        memory.nodeset = None
+    else:
+        memory.placement = None
+
+
 def _sort(domain: Domain) -> None:
     """libvirt keeps the disks of a bus in the order of their names, the controllers of a type in that of indices."""
     devices = domain.devices
@@ -122,6 +157,39 @@ def _sort(domain: Domain) -> None:
     devices.disks, devices.controllers = [], []
     for device in given:
         insert(domain, device)
+
+
+UNLIMITED = 2**53 - 1
+"""In KiB; a limit that large is none."""
+
+
+def _complete_limits(domain: Domain) -> None:
+    """Limits that limit nothing are none, and a boot menu that is off waits for nobody."""
+    for name, value in vars(domain.memtune).items() if domain.memtune is not None else ():
+        if value is not None and value >= UNLIMITED:
+            setattr(domain.memtune, name, None)
+    menu = domain.os.bootmenu if domain.os is not None else None
+    if menu is not None and not menu.enable:
+        menu.timeout = None
+
+
+_HOSTS_OWN = (CpuMode.HOST_MODEL, CpuMode.HOST_PASSTHROUGH, CpuMode.MAXIMUM)
+
+
+def _mark_primary_video(domain: Domain) -> None:
+    """The guest starts on its first video card, unless it says otherwise."""
+    videos = domain.devices.videos
+    if not videos or videos[0].model is None:
+        return
+    if videos[0].model.type is VideoType.NONE:
+        videos[0].model.primary = None
+        return
+    chosen = next((video for video in videos if video.model is not None and video.model.primary), videos[0])
+    videos.remove(chosen)
+    videos.insert(0, chosen)
+    for video in videos:
+        if video.model is not None:
+            video.model.primary = True if video is chosen else None
 
 
 def _is_full_guest(domain: Domain) -> bool:
@@ -188,153 +256,3 @@ def _complete_boot(domain: Domain) -> None:
         return
     if all(getattr(device, "boot", None) is None for device in domain.devices.every()):
         domain.os.boots = [BootDevice.HD]
-
-
-def _fill_disk(domain: Domain, disk: Disk) -> None:
-    if disk.target.bus is None:
-        disk.target.bus = next((bus for prefix, bus in BUS_OF_PREFIX if disk.target.dev.startswith(prefix)), None)
-    if disk.target.bus is None and disk.device is DiskDevice.FLOPPY:
-        disk.target.bus = DiskBus.FDC
-    if disk.device is DiskDevice.CDROM:
-        disk.readonly = True
-    if disk.source is not None and not any(vars(disk.source).values()):
-        disk.source = None
-
-
-def _fill_interface(domain: Domain, interface: Interface) -> None:
-    if interface.mac is None:
-        prefix = MAC_PREFIX.get(domain.type, "52:54:00")
-        interface.mac = Mac(address=prefix + "".join(f":{byte:02x}" for byte in secrets.token_bytes(3)))
-    else:
-        interface.mac.address = ":".join(f"{int(byte, 16):02x}" for byte in interface.mac.address.split(":"))
-
-
-def _fill_serial(domain: Domain, serial: Serial) -> None:
-    serial.target = serial.target or SerialTarget()
-
-
-def _fill_parallel(domain: Domain, parallel: Parallel) -> None:
-    parallel.target = parallel.target or ParallelTarget()
-
-
-_CONSOLE_OF_OS: dict[OsTypeName, ConsoleTargetType] = {
-    OsTypeName.HVM: ConsoleTargetType.SERIAL,
-    OsTypeName.XEN: ConsoleTargetType.XEN,
-    OsTypeName.LINUX: ConsoleTargetType.XEN,
-    OsTypeName.XENPVH: ConsoleTargetType.XEN,
-    OsTypeName.EXE: ConsoleTargetType.LXC,
-    OsTypeName.UML: ConsoleTargetType.UML,
-}
-
-
-def _fill_console(domain: Domain, console: Console) -> None:
-    console.target = console.target or ConsoleTarget()
-    if console.target.type is None and domain.os is not None:
-        console.target.type = _CONSOLE_OF_OS[domain.os.type.name]
-
-
-def _fill_chardev(domain: Domain, device: CharDevice) -> None:
-    """A socket without a path is named at start; a TCP connection without a protocol is raw."""
-    if device.type is CharType.UNIX:
-        device.sources = [source for source in device.sources if source.path is not None]
-    device.sources = [source for source in device.sources if any(vars(source).values())]
-    if device.type is CharType.TCP and device.protocol is None:
-        device.protocol = CharProtocol.RAW
-
-
-def _fill_rng(domain: Domain, rng: Rng) -> None:
-    if rng.backend.type is CharType.TCP and rng.backend.protocol is None:
-        rng.backend.protocol = CharProtocol.RAW
-
-
-def _fill_hostdev(domain: Domain, hostdev: Hostdev) -> None:
-    if hostdev.mode is HostdevMode.SUBSYSTEM and getattr(hostdev, "managed", False) is None:
-        vars(hostdev)["managed"] = False
-
-
-def _fill_input(domain: Domain, device: Input) -> None:
-    if device.bus is not None:
-        return
-    if device.type is InputType.EVDEV:
-        return
-    if device.type is InputType.PASSTHROUGH:
-        device.bus = InputBus.VIRTIO
-    elif domain.os is not None and domain.os.type.name in (OsTypeName.XEN, OsTypeName.LINUX):
-        device.bus = InputBus.XEN
-    elif device.type is not InputType.TABLET and domain.os is not None and domain.os.type.arch in _X86:
-        device.bus = InputBus.PS2
-    else:
-        device.bus = InputBus.USB
-
-
-_X86 = (None, "x86_64", "i686")
-
-
-def _fill_graphics(domain: Domain, graphics: Graphics) -> None:
-    """The older attributes `listen` and `socket` become listen elements."""
-    if graphics.type not in (GraphicsType.VNC, GraphicsType.SPICE, GraphicsType.RDP):
-        return
-    silent = graphics.port is None and graphics.tls_port is None and graphics.autoport is None
-    if not graphics.listens:
-        if graphics.type is GraphicsType.SPICE and silent and graphics.listen is None:
-            graphics.listens = [Listen(type=ListenType.NONE)]
-        elif graphics.type is GraphicsType.VNC and graphics.socket is not None:
-            graphics.listens = [Listen(type=ListenType.SOCKET, socket=graphics.socket)]
-        else:
-            graphics.listens = [Listen(type=ListenType.ADDRESS, address=graphics.listen)]
-    first = graphics.listens[0]
-    if first.type is ListenType.ADDRESS and first.address is None and graphics.listen is not None:
-        first.address = graphics.listen
-    if first.type is ListenType.SOCKET and first.socket is None:
-        first.socket = graphics.socket
-    if first.type is not ListenType.ADDRESS or graphics.listen is None:
-        # One that differs from the element's stays, for the check to refuse.
-        graphics.listen = first.address
-    if graphics.type is GraphicsType.VNC:
-        graphics.socket = first.socket if first.type is ListenType.SOCKET else None
-    if first.type in (ListenType.ADDRESS, ListenType.NETWORK) and graphics.autoport is None:
-        _decide_autoport(graphics)
-
-
-def _decide_autoport(graphics: Graphics) -> None:
-    """A port of -1, and none at all, mean that one is found at start; libvirt always says which it is."""
-    if graphics.type is GraphicsType.SPICE:
-        wanted = graphics.port in (None, -1) and graphics.tls_port in (None, -1)
-    else:
-        wanted = graphics.port in (None, -1)
-    graphics.autoport = wanted
-    if wanted and graphics.type is not GraphicsType.SPICE and graphics.port is None:
-        graphics.port = -1
-
-
-def _fill_controller(domain: Domain, controller: Controller) -> None:
-    """Companions get their first port; controllers without an index the first that their type has free."""
-    port = _FIRST_PORT.get(controller.model or "")
-    if controller.master is None and port is not None and controller.type is ControllerType.USB:
-        controller.master = Master(start_port=port)
-    if controller.index is None:
-        taken = {other.index for other in domain.devices.controllers if other.type is controller.type}
-        # Bus 0 is the root's, which the hypervisor's own rules add where the definition does not say it.
-        first = int(controller.type is ControllerType.PCI and controller.model not in _ROOTS)
-        controller.index = next(index for index in range(first, first + len(taken) + 1) if index not in taken)
-
-
-_ROOTS = (PciModel.PCI_ROOT, PciModel.PCIE_ROOT)
-
-_FIRST_PORT: dict[str, int] = {UsbModel.ICH9_UHCI1: 0, UsbModel.ICH9_UHCI2: 2, UsbModel.ICH9_UHCI3: 4}
-"""The first port that each companion of a USB2 controller serves."""
-
-
-_FILL: dict[type[Device], Callable[[Domain, Any], None]] = {
-    Disk: _fill_disk,
-    Controller: _fill_controller,
-    Interface: _fill_interface,
-    CharDevice: _fill_chardev,
-    Serial: _fill_serial,
-    Parallel: _fill_parallel,
-    Console: _fill_console,
-    Input: _fill_input,
-    Rng: _fill_rng,
-    Hostdev: _fill_hostdev,
-    Graphics: _fill_graphics,
-}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from virtbus.domain.device import Device, DeviceBoot, VirtioOptions
+from virtbus.domain.address import Address
+from virtbus.domain.device import AcpiIndex, Device, DeviceBoot, VirtioOptions, generated
+from virtbus.domain.private import DiskPrivate, SecretsPlacement
 from virtbus.domain.storage import (
     Authentication,
     BackingStore,
@@ -286,3 +288,8 @@ class Disk(Device, tag="disk"):
     product: str | None = child()
     encryption: Encryption | None = child()
     boot: DeviceBoot | None = child()
+    alias: str | None = child(attribute="name", live=generated)
+    acpi: AcpiIndex | None = child()
+    address: Address | None = child()
+    private: DiskPrivate | None = child("privateData", private=True)
+    secrets_placement: SecretsPlacement | None = child("diskSecretsPlacement", private=True)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from virtbus.domain.boot import Os
 from virtbus.domain.clock import Clock
+from virtbus.domain.controller import Controller, ControllerType, PciModel, UsbModel
 from virtbus.domain.cpu import Cpu
 from virtbus.domain.devices import Devices
 from virtbus.domain.features import Features
@@ -30,7 +31,7 @@ from virtbus.domain.tuning import (
     Vcpu,
     Vcpus,
 )
-from virtbus.xml import Element, Form, UInt, attribute, child, children, verbatim
+from virtbus.xml import Element, Form, Mode, UInt, attribute, child, children, verbatim
 
 
 class DomainType(StrEnum):
@@ -120,6 +121,19 @@ class Domain(Element, tag="domain"):
         """
         return super().format(form, secure)
 
+    def shown(self, mode: Mode) -> Domain:
+        """What migrates leaves out the controllers that a pc machine always has, which older hosts do not expect."""
+        if mode.form is not Form.MIGRATABLE or self.type not in _QEMU:
+            return self
+        twin = self.copy()
+        machine = self.os.type.machine if self.os is not None else None
+        for kind, models in _ALWAYS_THERE.items():
+            alike = [each for each in twin.devices.controllers if each.type is kind]
+            usual = len(alike) == 1 and not alike[0].index and alike[0].model in models and _is_plain(alike[0])
+            if usual and (kind is ControllerType.PCI or (machine or "").startswith(("pc-i440fx-", "pc-0.", "pc-1."))):
+                twin.devices.controllers.remove(alike[0])
+        return twin
+
     @property
     def labels(self) -> dict[str, str]:
         """The domain's labels, from its metadata."""
@@ -131,3 +145,19 @@ class Domain(Element, tag="domain"):
         :raise InvalidArgument: a name is empty or has characters that XML does not allow.
         """
         self.metadata = write_labels(self.metadata, labels)
+
+
+_QEMU = (DomainType.QEMU, DomainType.KVM, DomainType.HVF)
+
+_ALWAYS_THERE: dict[ControllerType, tuple[str | None, ...]] = {
+    ControllerType.USB: (None, UsbModel.PIIX3_UHCI),
+    ControllerType.PCI: (PciModel.PCI_ROOT,),
+}
+"""The controllers that QEMU's older machines have by themselves, and their models."""
+
+
+def _is_plain(controller: Controller) -> bool:
+    """Whether nothing is said of a controller but what it is and where it sits."""
+    said = (controller.ports, controller.vectors, controller.target, controller.driver, controller.pcihole64)
+    user_alias = controller.alias is not None and controller.alias.startswith("ua-")
+    return said == (None,) * len(said) and not user_alias

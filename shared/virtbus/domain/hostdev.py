@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
+
+from lxml import etree
 
 from virtbus.domain.address import Address, PciDomain, PciFunction, PciSlot
 from virtbus.domain.device import AcpiIndex, Device, DeviceBoot, Rom, generated
 from virtbus.domain.interface import Teaming
+from virtbus.domain.private import OriginalStates, SourcePrivate
 from virtbus.domain.storage import Authentication, Initiator, StorageHost
+from virtbus.errors import ConfigUnsupported
 from virtbus.xml import Element, Hex2, Hex4, Number, OnOff, UInt, ULong, attribute, child, children, flag, pattern
+from virtbus.xml.refusal import path_of
 
 
 class HostdevMode(StrEnum):
@@ -94,6 +99,7 @@ class PciHostSource(Element, tag="source"):
 
     write_filtering: bool | None = attribute("writeFiltering")
     address: PciHostAddress = child()
+    original_states: OriginalStates | None = child("origstates", private=True)
 
 
 class PciHostdev(HostdevTail, Hostdev, when="pci"):
@@ -155,6 +161,7 @@ class ScsiHostSource(Element, tag="source"):
     adapter: str | None = child(attribute="name")
     address: ScsiHostAddress | None = child()
     hosts: list[StorageHost] = children()
+    private: SourcePrivate | None = child("privateData", private=True)
     auth: Authentication | None = child()
     initiator: Initiator | None = child()
 
@@ -187,6 +194,13 @@ class MdevAddress(Element, tag="address"):
     """A mediated device's UUID."""
 
     uuid: UUID = attribute()
+
+    @classmethod
+    def read(cls, node: etree._Element) -> Self:
+        if node.get("uuid") is None:
+            evidence = {"path": path_of(node), "line": node.sourceline}
+            raise ConfigUnsupported("Missing 'uuid' attribute for element <address>", evidence=evidence)
+        return super().read(node)
 
 
 class MdevSource(Element, tag="source"):

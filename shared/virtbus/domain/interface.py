@@ -343,6 +343,19 @@ class Teaming(Element, tag="teaming"):
     persistent: str | None = attribute()
 
 
+class ActualInterface(Element, tag="actual"):
+    """What a network of the host made of a card that only names the network."""
+
+    type: InterfaceType = attribute()
+    managed: bool | None = attribute()
+    trust_guest_rx_filters: bool | None = attribute("trustGuestRxFilters")
+    source: InterfaceSource | None = child()
+    vlan: Vlan | None = child()
+    virtual_port: VirtualPort | None = child()
+    bandwidth: Bandwidth | None = child()
+    port: InterfacePort | None = child()
+
+
 class Interface(Device, tag="interface"):
     """A network card."""
 
@@ -351,6 +364,7 @@ class Interface(Device, tag="interface"):
     trust_guest_rx_filters: bool | None = attribute("trustGuestRxFilters")
     mac: Mac | None = child()
     source: InterfaceSource | None = child()
+    actual: ActualInterface | None = child(private=True)
     vlan: Vlan | None = child()
     virtual_port: VirtualPort | None = child()
     bandwidth: Bandwidth | None = child()

@@ -197,6 +197,10 @@ def _position(domain: Domain, devices: list[Device], device: Device) -> int:
     raise NoDevice(f"the domain has no such {_element_tag(device)}", domain=domain.name)
 
 
+LAST_DISK = 2**31 - 1
+"""libvirt counts disks in 31 bits."""
+
+
 def disk_number(name: str) -> int:
     """The number of a disk's name without its bus: vda is 0, sdz 25, sdaa 26; -1 where it is no such name."""
     match = re.fullmatch(r"(?:fd|hd|vd|sd|xvd|ubd)([a-z]+)[0-9]*", name)
@@ -205,7 +209,7 @@ def disk_number(name: str) -> int:
     number = 0
     for letter in match.group(1):
         number = number * 26 + ord(letter) - ord("a") + 1
-    return number - 1
+    return number - 1 if number <= LAST_DISK else -1
 
 
 def _disk_order(device: Any) -> tuple[Any, int]:

@@ -42,6 +42,11 @@ class DeviceSecurityLabel(Element, tag="seclabel", empty=True):
     label_skip: bool | None = attribute("labelskip", live=True)
     label: str | None = child()
 
+    def write(self, tag: str, pad: str, out: list[str], mode: Mode, *, empty: bool = False) -> None:
+        """One that allows relabelling and names no label says nothing in a definition."""
+        if mode.live or self.label is not None or self.relabel is False:
+            super().write(tag, pad, out, mode, empty=empty)
+
 
 class KeyCipherName(StrEnum):
     """An s390x key that the guest may wrap."""

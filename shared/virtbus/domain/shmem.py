@@ -29,7 +29,7 @@ class ShmemServer(Element, tag="server", empty=True):
     path: str | None = attribute()
 
 
-class ShmemMsi(Element, tag="msi"):
+class ShmemMsi(Element, tag="msi", empty=True):
     """The interrupts by which guests wake each other."""
 
     vectors: UInt | None = attribute()

@@ -6,8 +6,9 @@ from enum import StrEnum
 from uuid import UUID
 
 from virtbus.domain.device import HostAddress, Reconnect
+from virtbus.domain.private import SourcePrivate
 from virtbus.domain.security import DeviceSecurityLabel
-from virtbus.xml import Element, UInt, ULong, attribute, child, children, text
+from virtbus.xml import Digit, Element, UInt, ULong, attribute, child, children, text
 
 
 class StorageType(StrEnum):
@@ -93,7 +94,7 @@ class SecretKind(StrEnum):
 class SecretReference(Element, tag="secret"):
     """A secret that the host keeps, by its usage or its UUID."""
 
-    type: SecretKind = attribute()
+    type: SecretKind | None = attribute()
     usage: str | None = attribute()
     uuid: UUID | None = attribute()
 
@@ -238,17 +239,19 @@ class StorageSource(Element, tag="source", empty=True):
     protocol: NetworkProtocol | None = attribute()
     name: str | None = attribute()
     tls: bool | None = attribute()
+    tls_from_config: Digit | None = attribute("tlsFromConfig", private=True)
     tls_hostname: str | None = attribute("tlsHostname")
     query: str | None = attribute()
     pool: str | None = attribute()
     volume: str | None = attribute()
+    actual_type: StorageType | None = attribute("actualType", private=True)
     mode: str | None = attribute()
     managed: bool | None = attribute()
     namespace: UInt | None = attribute()
     path: str | None = attribute()
     fdgroup: str | None = attribute()
     startup_policy: StartupPolicy | None = attribute("startupPolicy")
-    index: UInt | None = attribute(live=True)
+    index: UInt | None = attribute()
     address: HostAddress | None = child()
     hosts: list[StorageHost] = children()
     snapshot: str | None = child(attribute="name")
@@ -262,18 +265,19 @@ class StorageSource(Element, tag="source", empty=True):
     identity: Identity | None = child()
     reconnect: Reconnect | None = child()
     slices: Slices | None = child()
+    seclabels: list[DeviceSecurityLabel] = children()
     auth: Authentication | None = child()
     encryption: Encryption | None = child()
     reservations: Reservations | None = child()
     data_store: DataStore | None = child()
-    seclabels: list[DeviceSecurityLabel] = children()
+    private: SourcePrivate | None = child("privateData", private=True)
 
 
 class BackingStore(Element, tag="backingStore", empty=True):
     """The image that another is based on; one without a source ends the chain."""
 
     type: StorageType | None = attribute()
-    index: UInt | None = attribute(live=True)
+    index: UInt | None = attribute()
     image_format: BackingFormat | None = child()
     source: StorageSource | None = child()
     backing_store: BackingStore | None = child()

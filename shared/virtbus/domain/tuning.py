@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from virtbus.xml import Element, Ranges, UInt, ULong, attribute, child, children, text
+from virtbus.xml import Element, Ranges, SomeRanges, UInt, ULong, attribute, child, children, text
 
 
 class Placement(StrEnum):
@@ -203,7 +203,7 @@ class NumaMemory(Element, tag="memory"):
     """On which of the host's nodes the memory lies."""
 
     mode: NumaMode | None = attribute()
-    nodeset: Ranges | None = attribute()
+    nodeset: SomeRanges | None = attribute()
     placement: Placement | None = attribute()
 
 
@@ -212,7 +212,7 @@ class NumaMemoryNode(Element, tag="memnode"):
 
     cell_id: UInt = attribute("cellid")
     mode: NumaMode | None = attribute()
-    nodeset: Ranges = attribute()
+    nodeset: SomeRanges = attribute()
 
 
 class NumaTune(Element, tag="numatune"):
@@ -293,13 +293,13 @@ class ThrottleGroup(Element, tag="throttlegroup"):
     read_iops_sec_max: ULong | None = child()
     write_iops_sec_max: ULong | None = child()
     size_iops_sec: ULong | None = child()
-    group_name: str = child()
     total_bytes_sec_max_length: ULong | None = child()
     read_bytes_sec_max_length: ULong | None = child()
     write_bytes_sec_max_length: ULong | None = child()
     total_iops_sec_max_length: ULong | None = child()
     read_iops_sec_max_length: ULong | None = child()
     write_iops_sec_max_length: ULong | None = child()
+    group_name: str = child()
 
 
 class ThrottleGroups(Element, tag="throttlegroups"):

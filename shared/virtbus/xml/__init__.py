@@ -7,11 +7,14 @@ from virtbus.xml.codec import (
     Hex2,
     Hex4,
     Hex8,
+    Index,
     MacAddress,
     Number,
     Octal,
     OnOff,
     Ranges,
+    Refusal,
+    SomeRanges,
     UInt,
     ULong,
     hexadecimal,
@@ -22,7 +25,7 @@ from virtbus.xml.codec import (
 from virtbus.xml.document import DEPTH, LIMIT, parse_document
 from virtbus.xml.element import Element
 from virtbus.xml.fields import attribute, child, children, flag, text, verbatim
-from virtbus.xml.form import Form, Mode
+from virtbus.xml.form import Form, Mode, drivers_notes
 from virtbus.xml.namespace import namespace
 
 __all__ = [
@@ -36,17 +39,21 @@ __all__ = [
     "Hex2",
     "Hex4",
     "Hex8",
+    "Index",
     "MacAddress",
     "Mode",
     "Number",
     "Octal",
     "OnOff",
     "Ranges",
+    "Refusal",
+    "SomeRanges",
     "UInt",
     "ULong",
     "attribute",
     "child",
     "children",
+    "drivers_notes",
     "flag",
     "hexadecimal",
     "integer",

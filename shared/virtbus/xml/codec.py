@@ -10,11 +10,31 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
+
+from virtbus.errors import ConfigUnsupported, VirtbusError, XmlError, XmlValue
 
 FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """What XML 1.0 cannot carry in any form."""
+
+
+class Refusal(NamedTuple):
+    """How libvirt refuses a value: the error, and its message with {attribute}, {element} and {raw} in it."""
+
+    error: type[VirtbusError]
+    message: str
+
+    def of(self, *, raw: str, element: str, attribute: str | None) -> str:
+        """The message for one value."""
+        return self.message.format(raw=f"{raw:.200}", element=element, attribute=attribute)
+
+
+ATTRIBUTE = Refusal(XmlError, "Invalid value for attribute '{attribute}' in element '{element}': '{raw}'.")
+UNSIGNED = Refusal(XmlError, ATTRIBUTE.message + " Expected non-negative integer value")
+POSITIVE = Refusal(XmlError, ATTRIBUTE.message + " Expected non-negative value")
+SIGNED = Refusal(XmlError, ATTRIBUTE.message + " Expected integer value")
+BITMAP = Refusal(XmlValue, "Failed to parse bitmap '{raw}'")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +51,8 @@ class Codec:
     """Value to JSON."""
     schema: dict[str, Any]
     """What JSON Schema says about the JSON form."""
+    refusal: Refusal = ATTRIBUTE
+    """How libvirt refuses what is no such value."""
 
 
 def _same(value: Any) -> Any:
@@ -51,7 +73,9 @@ _DECIMAL = re.compile(r"[+-]?[0-9]{1,20}")
 _HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]{1,16}")
 
 
-def integer(low: int, high: int, *, any_base: bool = False, form: Callable[[int], str] = str) -> Codec:
+def integer(
+    low: int, high: int, *, any_base: bool = False, form: Callable[[int], str] = str, refusal: Refusal | None = None
+) -> Codec:
     """Whole numbers from `low` to `high`; with `any_base` a text that starts with 0x is hexadecimal."""
 
     def bounded(value: int) -> int:
@@ -72,12 +96,13 @@ def integer(low: int, high: int, *, any_base: bool = False, form: Callable[[int]
             raise ValueError("a whole number is expected")
         return bounded(value)
 
-    return Codec(parse, form, load, _same, {"type": "integer", "minimum": low, "maximum": high})
+    schema = {"type": "integer", "minimum": low, "maximum": high}
+    return Codec(parse, form, load, _same, schema, refusal or (UNSIGNED if low >= 0 else SIGNED))
 
 
-def hexadecimal(digits: int, high: int) -> Codec:
+def hexadecimal(digits: int, high: int, refusal: Refusal | None = None) -> Codec:
     """Numbers that libvirt writes as 0x with at least `digits` digits, and reads in either base."""
-    return integer(0, high, any_base=True, form=lambda value: f"0x{value:0{digits}x}")
+    return integer(0, high, any_base=True, form=lambda value: f"0x{value:0{digits}x}", refusal=refusal)
 
 
 def switch(true: str, false: str) -> Codec:
@@ -98,7 +123,7 @@ def switch(true: str, false: str) -> Codec:
     return Codec(parse, lambda value: true if value else false, load, _same, {"type": "boolean"})
 
 
-def pattern(expression: str, means: str) -> Codec:
+def pattern(expression: str, means: str, refusal: Refusal = ATTRIBUTE) -> Codec:
     """Text of a certain form; `means` says what is expected."""
     compiled = re.compile(expression)
 
@@ -107,7 +132,7 @@ def pattern(expression: str, means: str) -> Codec:
             raise ValueError(f"{means} is expected")
         return text
 
-    return Codec(parse, _same, parse, _same, {"type": "string", "pattern": f"^(?:{expression})$"})
+    return Codec(parse, _same, parse, _same, {"type": "string", "pattern": f"^(?:{expression})$"}, refusal)
 
 
 _UUID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -154,6 +179,7 @@ OnOff = Annotated[bool, ON_OFF]
 Digit = Annotated[bool, switch("1", "0")]
 """A bool that libvirt spells 1 and 0."""
 UInt = Annotated[int, integer(0, UINT_MAX)]
+Index = Annotated[int, integer(0, 2**31 - 1, refusal=POSITIVE)]
 ULong = Annotated[int, integer(0, ULONG_MAX)]
 Number = Annotated[int, integer(0, ULONG_MAX, any_base=True)]
 """A number in either base, written in decimal."""
@@ -194,12 +220,22 @@ def _parse_ranges(text: Any) -> str:
         if match is None or low > high or high > LARGEST_BIT or (match[1] and match[3]):
             raise ValueError("numbers and ranges such as 0-3,^2,7 are expected")
         chosen = chosen - {low} if match[1] else chosen | set(range(low, high + 1))
-    return _ranges(sorted(chosen))
+    return ranges(sorted(chosen))
 
 
-def _ranges(numbers: list[int]) -> str:
+def numbers(text: str) -> list[int]:
+    """The numbers that a value of type Ranges stands for, ascending."""
+    chosen: list[int] = []
+    for piece in filter(None, text.split(",")):
+        low, _, high = piece.partition("-")
+        chosen += range(int(low), int(high or low) + 1)
+    return chosen
+
+
+def ranges(ascending: list[int]) -> str:
+    """Numbers in their shortest form, such as 0-2,7."""
     pieces: list[list[int]] = []
-    for number in numbers:
+    for number in ascending:
         if pieces and number == pieces[-1][1] + 1:
             pieces[-1][1] = number
         else:
@@ -207,8 +243,29 @@ def _ranges(numbers: list[int]) -> str:
     return ",".join(f"{low}" if low == high else f"{low}-{high}" for low, high in pieces)
 
 
-Ranges = Annotated[str, Codec(_parse_ranges, _same, _parse_ranges, _same, {"type": "string"})]
+Ranges = Annotated[str, Codec(_parse_ranges, _same, _parse_ranges, _same, {"type": "string"}, BITMAP)]
 """A set of processors or nodes, as numbers and ranges; always in the shortest form."""
+
+
+def _parse_some(text: Any) -> str:
+    value = _parse_ranges(text)
+    if not value:
+        raise ValueError("at least one number is expected")
+    return value
+
+
+SomeRanges = Annotated[
+    str,
+    Codec(
+        _parse_some,
+        _same,
+        _parse_some,
+        _same,
+        {"type": "string"},
+        Refusal(ConfigUnsupported, "Invalid value of '{attribute}': {raw}"),
+    ),
+]
+"""As Ranges, with at least one number in it."""
 
 MacAddress = Annotated[str, pattern("[0-9a-fA-F]{1,2}(:[0-9a-fA-F]{1,2}){5}", "a MAC address")]
 

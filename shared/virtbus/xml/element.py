@@ -23,10 +23,10 @@ from lxml import etree
 from virtbus.errors import XmlError
 from virtbus.xml.document import DEPTH, parse_document
 from virtbus.xml.fields import MISSING
-from virtbus.xml.form import Form, Mode
+from virtbus.xml.form import Form, Mode, notes_are_read
 from virtbus.xml.namespace import NAMESPACES, escape_text, escape_value, qualified
 from virtbus.xml.plan import Plan, compile_plan
-from virtbus.xml.refusal import nearest, refuse
+from virtbus.xml.refusal import nearest, refuse, refuse_value
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False)
@@ -109,6 +109,8 @@ class Element:
         values = plan.fresh()
         for name, raw in cast("list[tuple[str, str]]", node.items()):
             attribute = plan.attributes.get(name)
+            if attribute is None and notes_are_read():
+                attribute = plan.private_attributes.get(name)
             if attribute is None:
                 if name == "unit" and plan.measured:
                     continue
@@ -123,12 +125,7 @@ class Element:
                     attribute.parse(raw) if attribute.unit is None else attribute.measured(raw, node)
                 )
             except ValueError as error:
-                raise refuse(
-                    node,
-                    f"Invalid value for attribute '{name}' in element '{node.tag}': '{raw:.80}'",
-                    attribute=name,
-                    hint=str(error),
-                ) from None
+                raise refuse_value(node, raw, attribute.codec, error, attribute=name) from None
         content = node.text or ""
         if len(node):
             content = plan.read_children(node, values, content)
@@ -150,7 +147,7 @@ class Element:
         if kind is None:
             raise refuse(
                 node,
-                f"Invalid value for attribute '{plan.chosen_xml}' in element '{node.tag}': '{value:.80}'",
+                f"Invalid value for attribute '{plan.chosen_xml}' in element '{node.tag}': '{value:.200}'.",
                 attribute=plan.chosen_xml,
                 hint=f"one of {', '.join(plan.variants)} is expected",
             )
@@ -270,7 +267,7 @@ class Element:
         values = plan.fresh()
         for key, each in value.items():
             part = plan.by_name.get(key)
-            if part is None:
+            if part is None or (part.private and not notes_are_read()):
                 where = f"{path}/{key}"
                 raise XmlError(f"unknown key {where}", hint=nearest(str(key), plan.by_name), evidence={"path": where})
             values[part.name] = (

@@ -60,6 +60,8 @@ class Declaration:
     """Written only on request."""
     always: bool = False
     """For an element: where the document lacks it, it is there without content."""
+    private: bool = False
+    """Only the hypervisor's driver reads and writes it, in its own notes."""
 
 
 def attribute(
@@ -70,9 +72,10 @@ def attribute(
     assumed: str | None = None,
     live: Live = False,
     secret: bool = False,
+    private: bool = False,
 ) -> Any:
     """An attribute. With `unit` it is a size, whose unit stands in the attribute `unit` beside it."""
-    return Declaration(Role.ATTRIBUTE, xml, default, None, unit, assumed or unit, live, secret)
+    return Declaration(Role.ATTRIBUTE, xml, default, None, unit, assumed or unit, live, secret, private=private)
 
 
 def text(*, default: Any = MISSING, unit: str | None = None, assumed: str | None = None, secret: bool = False) -> Any:
@@ -90,12 +93,13 @@ def child(
     live: Live = False,
     secret: bool = False,
     always: bool = False,
+    private: bool = False,
 ) -> Any:
     """One child element: of an element class; or only text; or, with `attribute`, only that attribute.
 
     With `always` a document that lacks the element has it without content.
     """
-    return Declaration(Role.CHILD, xml, default, attribute, unit, assumed or unit, live, secret, always)
+    return Declaration(Role.CHILD, xml, default, attribute, unit, assumed or unit, live, secret, always, private)
 
 
 def children(xml: str | None = None, *, attribute: str | None = None, live: Live = False) -> Any:

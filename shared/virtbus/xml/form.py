@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -15,6 +18,8 @@ class Form(StrEnum):
     """The definition: nothing that only a running object has."""
     MIGRATABLE = "migratable"
     """The definition without what another host could not read."""
+    STATUS = "status"
+    """The running object with what its hypervisor's driver notes besides, such as names of block nodes."""
 
 
 @dataclass(slots=True)
@@ -30,4 +35,22 @@ class Mode:
     @property
     def live(self) -> bool:
         """Whether what only a running object has is written."""
-        return self.form is Form.LIVE
+        return self.form in (Form.LIVE, Form.STATUS)
+
+
+_NOTES: ContextVar[bool] = ContextVar("notes", default=False)
+
+
+@contextmanager
+def drivers_notes() -> Iterator[None]:
+    """While this lasts, documents read may have what only a hypervisor's driver writes; else it is refused."""
+    token = _NOTES.set(True)
+    try:
+        yield
+    finally:
+        _NOTES.reset(token)
+
+
+def notes_are_read() -> bool:
+    """Whether `drivers_notes` lasts."""
+    return _NOTES.get()

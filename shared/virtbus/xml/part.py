@@ -15,9 +15,9 @@ from virtbus.errors import XmlError
 from virtbus.xml.codec import Codec, scaled
 from virtbus.xml.document import parse_document
 from virtbus.xml.fields import MISSING, Declaration
-from virtbus.xml.form import Mode
+from virtbus.xml.form import Form, Mode
 from virtbus.xml.namespace import escape_text, escape_value, qualified
-from virtbus.xml.refusal import refuse
+from virtbus.xml.refusal import refuse, refuse_value
 
 if TYPE_CHECKING:
     from virtbus.xml.element import Element
@@ -38,13 +38,14 @@ class Part:
         self.default = default
         self.live = declared.live
         self.secret = declared.secret
-        self.guarded = bool(declared.live) or declared.secret
+        self.private = declared.private
+        self.guarded = bool(declared.live) or declared.secret or declared.private
         self.unit = declared.unit
         self.assumed = declared.assumed or ""
 
     def hidden(self, value: Any, mode: Mode) -> bool:
         """Whether this value is left out in this mode."""
-        if self.secret and not mode.secure:
+        if (self.secret and not mode.secure) or (self.private and mode.form is not Form.STATUS):
             return True
         if mode.live or not self.live:
             return False
@@ -143,13 +144,7 @@ class ScalarChild(ChildPart, Scalar):
         try:
             return self.parse(raw) if self.unit is None else self.measured(raw, node)
         except ValueError as error:
-            what = f"attribute '{self.attribute}' in " if self.attribute else ""
-            raise refuse(
-                node,
-                f"Invalid value for {what}element '{self.xml}': '{raw:.80}'",
-                attribute=self.attribute,
-                hint=str(error),
-            ) from None
+            raise refuse_value(node, raw, self.codec, error, attribute=self.attribute) from None
 
     def write(self, value: Any, pad: str, out: list[str], mode: Mode) -> None:
         if self.prefix:

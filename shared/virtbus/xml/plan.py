@@ -13,6 +13,7 @@ from lxml import etree
 from virtbus.errors import XmlError
 from virtbus.xml.codec import Codec, codec_of
 from virtbus.xml.fields import MISSING, Declaration, Role
+from virtbus.xml.form import notes_are_read
 from virtbus.xml.part import (
     AttributePart,
     ChildPart,
@@ -25,7 +26,7 @@ from virtbus.xml.part import (
     TextPart,
     VerbatimPart,
 )
-from virtbus.xml.refusal import nearest, refuse
+from virtbus.xml.refusal import nearest, refuse, refuse_value
 
 if TYPE_CHECKING:
     from virtbus.xml.element import Element
@@ -45,8 +46,10 @@ class Plan:
         self.attribute_parts = [part for part in parts if isinstance(part, AttributePart)]
         self.child_parts = [part for part in parts if isinstance(part, ChildPart)]
         self.compound_parts = [part for part in parts if part.compound]
-        self.attributes = {part.xml: part for part in self.attribute_parts}
-        self.children = {part.tag: part for part in self.child_parts}
+        self.attributes = {part.xml: part for part in self.attribute_parts if not part.private}
+        self.children = {part.tag: part for part in self.child_parts if not part.private}
+        self.private_attributes = {part.xml: part for part in self.attribute_parts if part.private}
+        self.private_children = {part.tag: part for part in self.child_parts if part.private}
         self.text_part = next((part for part in parts if isinstance(part, TextPart)), None)
         self.measured = any(part.unit for part in parts if isinstance(part, AttributePart | TextPart))
         self.required = [part.name for part in parts if part.default is MISSING]
@@ -72,6 +75,8 @@ class Plan:
             if tail is not None and not tail.isspace():
                 content += tail
             part = self.children.get(kid.tag)
+            if part is None and notes_are_read():
+                part = self.private_children.get(kid.tag)
             if part is None:
                 if not isinstance(kid.tag, str):
                     continue
@@ -102,7 +107,7 @@ class Plan:
         try:
             values[part.name] = part.parse(content) if part.unit is None else part.measured(content, node)
         except ValueError as error:
-            raise refuse(node, f"Invalid value for element '{node.tag}': '{content:.80}'", hint=str(error)) from None
+            raise refuse_value(node, content, part.codec, error) from None
 
     def missing(self, node: etree._Element, name: str) -> XmlError:
         """The error for a required part that the node lacks."""
