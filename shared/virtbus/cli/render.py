@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from virtbus.cli.progress import phase_of
 from virtbus.cli.session import Session
 from virtbus.cli.view import Table, View
+from virtbus.errors import VirtbusError
 from virtbus.operations.device import DeviceList
 from virtbus.operations.domain import DomainSummary, DomainXml
 from virtbus.operations.host import HostCapabilities, HostList, HostSummary
@@ -96,7 +97,7 @@ def _job(result: JobRecord) -> View:
         ("Principal", result.principal or "-"), ("Accepted", result.accepted.isoformat(timespec="seconds")),
         ("Ended", result.ended and result.ended.isoformat(timespec="seconds")),
         ("Time limit", f"{result.timeout:g} s"), ("Attempts", result.attempts),
-        ("Error", "-" if error is None else f"{error.message}{f' ({error.hint})' if error.hint else ''}"),
+        ("Error", "-" if error is None else str(VirtbusError.from_reply(error))),
     ])  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from virtbus.domain.address import DriveAddress, VirtioSerialAddress
 from virtbus.domain.chardev import Channel, ChannelTargetType, ConsoleTargetType
-from virtbus.domain.controller import Controller, ControllerType, IdeModel, Master, PciModel, ScsiModel, UsbModel
+from virtbus.domain.controller import Controller, ControllerType, Master, PciModel, ScsiModel, UsbModel
 from virtbus.domain.disk import DiskBus
 from virtbus.domain.domain import Domain
 from virtbus.domain.lookup import insert
@@ -39,8 +39,6 @@ def _fill(controller: Controller) -> None:
         controller.model = UsbModel.PIIX3_UHCI
     elif controller.type is ControllerType.SCSI and controller.model in (None, ScsiModel.AUTO):
         controller.model = ScsiModel.LSILOGIC
-    elif controller.type is ControllerType.IDE and controller.model is None:
-        controller.model = None if controller.index else IdeModel.PIIX3
 
 
 def _add_usb(domain: Domain, chipset: Chipset) -> None:
