@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import signal
 import socket
@@ -36,7 +37,7 @@ READY_LIMIT = 90.0
 BOOT_LIMIT = 90.0
 PORT = 8420
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,16 @@ async def running(folder: Path, place: Stage) -> AsyncIterator[dict[str, Any]]:
             if process.returncode is None:
                 process.send_signal(signal.SIGTERM)
             await process.wait()
+            _end_simulators(folder)
+
+
+def _end_simulators(folder: Path) -> None:
+    """The simulated hypervisor outlives its worker as a real one does; this one was only for the demonstration."""
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = entry.read_bytes().decode(errors="replace").split("\0")
+            if "virtbus_simulated" in words and any(word.startswith(str(folder)) for word in words):
+                os.kill(int(entry.parent.name), signal.SIGTERM)
 
 
 def _port() -> int:
