@@ -36,7 +36,7 @@ def small_disk() -> list[Path]:
 @pytest.fixture(scope="session")
 async def scene(small_disk: list[Path]) -> AsyncIterator[Scene]:
     if shutil.which("qemu-system-x86_64") is None:
-        pytest.skip("QEMU is not installed (Debian: apt install qemu-system-x86)")
+        pytest.fail("QEMU is not installed (Debian: apt install qemu-system-x86)")
 
     def prepared(folder: Path) -> None:
         prepare(folder)

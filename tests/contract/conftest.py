@@ -47,7 +47,7 @@ def case(request: pytest.FixtureRequest) -> DriverCase:
     found: DriverCase = request.param
     missing = found.missing()
     if missing is not None:
-        pytest.skip(missing)
+        pytest.fail(missing)
     return found
 
 

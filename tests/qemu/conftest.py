@@ -22,7 +22,7 @@ from virtbus_qemu.process import Process
 @pytest.fixture
 def emulator() -> Path:
     if EMULATOR is None:
-        pytest.skip("QEMU is not installed (Debian: apt install qemu-system-x86)")
+        pytest.fail("QEMU is not installed (Debian: apt install qemu-system-x86)")
     return Path(EMULATOR)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,8 +11,6 @@ from tests.qemu import invented
 from virtbus.domain import Disk, Domain, parse_device
 from virtbus.errors import ConfigUnsupported, HypervisorError
 from virtbus_qemu import chains, nvram
-
-pytestmark = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is not installed")
 
 
 def disk(path: Path, layout: str = "qcow2") -> Disk:

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from virtbus.errors import HostTaken, InvalidArgument
-from virtbus_qemu.folder import HostFolder, HostLock, Started
+from virtbus.errors import InvalidArgument
+from virtbus_qemu.folder import HostFolder, Started
 from virtbus_qemu.process import Identity
 
 UUID_ONE = UUID("11111111-1111-4111-8111-111111111111")
@@ -67,12 +67,3 @@ def test_the_folders_that_exist_are_listed(host: HostFolder) -> None:
 def test_a_path_too_long_for_a_socket_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="shorter run directory"):
         HostFolder(tmp_path / ("x" * 80)).domain(UUID_ONE).create()
-
-
-async def test_one_worker_holds_the_host(host: HostFolder) -> None:
-    lock = await HostLock.acquire(host, timeout=0)
-    with pytest.raises(HostTaken):
-        await HostLock.acquire(host, timeout=0.05)
-    lock.release()
-    lock.release()
-    (await HostLock.acquire(host, timeout=0)).release()

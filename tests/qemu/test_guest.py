@@ -18,11 +18,11 @@ from virtbus_qemu.folder import HostFolder
 @pytest.fixture(scope="module")
 def guest() -> linux.Guest:
     if shutil.which("qemu-system-x86_64") is None:
-        pytest.skip("QEMU is not installed (Debian: apt install qemu-system-x86)")
+        pytest.fail("QEMU is not installed (Debian: apt install qemu-system-x86)")
     try:
         return linux.build()
     except PackagesUnavailable as error:
-        pytest.skip(str(error))
+        pytest.fail(str(error))
 
 
 async def test_it_lets_go_of_a_disk_and_heeds_the_power_button(

@@ -15,9 +15,7 @@ disk: a power cut ends the processes too.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -29,14 +27,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from virtbus.errors import HostTaken, InvalidArgument, NoSpace
+from virtbus.errors import InvalidArgument, NoSpace
 from virtbus_qemu.process import Identity
 
 #: sun_path of unix(7) has 108 bytes, one of them the final zero.
 SOCKET_PATH_BYTES = 107
 
 _LOG_TAIL_BYTES = 16 * 1024
-_LOCK_RETRY_SECONDS = 0.02
 _NO_SPACE = (28, 122)  # ENOSPC, EDQUOT
 
 
@@ -174,55 +171,6 @@ class HostFolder:
             with contextlib.suppress(ValueError):
                 found.append(self.domain(UUID(entry.name)))
         return found
-
-
-class HostLock:
-    """The right to act on a host's folder, by flock(2): it ends with its holder, however that dies."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    @classmethod
-    async def acquire(cls, folder: HostFolder, *, timeout: float) -> HostLock:
-        """Take the lock of a host's folder.
-
-        :param timeout: seconds to wait for another holder to go.
-        :raise HostTaken: it did not; `evidence["pid"]` is the holder.
-        """
-        folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(folder.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            async with asyncio.timeout(timeout):
-                await _locked(descriptor)
-        except TimeoutError as error:
-            holder = os.pread(descriptor, 32, 0).decode().strip()
-            os.close(descriptor)
-            raise HostTaken(
-                f"another worker (process {holder}) serves {folder.path}",
-                hint="stop it, or give this one another run directory",
-                evidence={"pid": int(holder) if holder.isdigit() else None},
-            ) from error
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        return cls(descriptor)
-
-    def release(self) -> None:
-        """Give it back."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-
-async def _locked(descriptor: int) -> None:
-    # A blocking flock would need a thread that nothing can cancel.
-    while True:
-        try:
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            await asyncio.sleep(_LOCK_RETRY_SECONDS)
 
 
 @contextlib.contextmanager
