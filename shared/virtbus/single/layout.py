@@ -78,17 +78,12 @@ class Layout:
         """The port of the bus: the same at every start, as long as it is free."""
         path = self.nats / "port"
         kept = int(path.read_text()) if path.exists() else 0
-        for wanted in (kept, 0):
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind(("127.0.0.1", wanted))
-                except OSError:
-                    continue
-                port: int = probe.getsockname()[1]
-                path.write_text(str(port))
-                return port
-        raise OSError("no free port on 127.0.0.1")
+        try:
+            port = free_port(kept)
+        except OSError:
+            port = free_port()
+        path.write_text(str(port))
+        return port
 
     def authorization(self, workers: dict[str, list[str]]) -> str:
         """The server's users: setup, gateway, a reader of events, and one per worker with the hosts it serves."""
@@ -99,6 +94,18 @@ class Layout:
             rights[worker] = worker_rights(subjects, worker, hosts)
         users = [BusUser(name, public_key(self.seed(name)), granted) for name, granted in rights.items()]
         return authorization(users)
+
+
+def free_port(wanted: int = 0) -> int:
+    """A free TCP port on the loopback address: the wanted one, or any.
+
+    :raises OSError: it is not free.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", wanted))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def write_json(path: Path, value: object) -> None:

@@ -22,7 +22,7 @@ from virtbus.bus.settings import BusSettings
 from virtbus.client.config import default_state_dir
 from virtbus.errors import InvalidArgument, Unavailable, VirtbusError
 from virtbus.single.child import Child
-from virtbus.single.layout import Layout, write_json
+from virtbus.single.layout import Layout, free_port, write_json
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +110,8 @@ class Single:
         self._port = layout.bus_port()
         self._url = f"nats://127.0.0.1:{self._port}"
         self._monitor = ""
+        self._metrics: dict[str, str] = {}
+        """Where each worker's process may be asked by Prometheus."""
         self._children: list[Child] = []
 
     async def run(self) -> None:
@@ -202,10 +204,19 @@ class Single:
 
     def _worker(self, name: str, uri: str) -> Child:
         family = uri.partition(":")[0].partition("+")[0]
-        return self._service(
+        child = self._service(
             f"worker_{name}", "worker", family, "--host", f"{name}={uri}", "--run-dir", str(self._layout.run),
             "--state-dir", str(self._layout.state), *self._options,
         )  # fmt: skip
+        words = child.argv()
+
+        def with_metrics() -> list[str]:
+            # Another port at each start: nobody keeps the one of before free meanwhile.
+            address = self._metrics[child.name] = f"127.0.0.1:{free_port()}"
+            return [*words, "--metrics", address]
+
+        child.argv = with_metrics
+        return child
 
     async def _announce(self, services: list[Child]) -> None:
         """Write the ready file once all are ready, and again whenever a process is a new one."""
@@ -217,6 +228,7 @@ class Single:
             self._http = address.partition("//")[2] or self._http
             pids: dict[str, Any] = {child.name: child.pid for child in self._children}
             document = {"http": address, "nats": self._url, "token_file": str(self._layout.token), "pids": pids}
+            document["metrics"] = {name: f"http://{where}/metrics" for name, where in self._metrics.items()}
             for path in (self._layout.ready, self._ready_file):
                 if path is not None:
                     write_json(path, document)

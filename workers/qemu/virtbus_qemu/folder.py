@@ -1,6 +1,6 @@
 """The runtime folder of a domain, and the host's folder that holds them all.
 
-    RUN/lock                  held by the worker that serves the host
+    RUN/worker.lock           held by the worker that serves the host (virtbus.worker.lock)
     RUN/UUID/monitor.sock     QEMU's monitor
     RUN/UUID/events.in .out   QEMU's journal
     RUN/UUID/process.json     pid, start time, and the job that started it
