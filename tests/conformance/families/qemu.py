@@ -1,4 +1,4 @@
-"""Domain XML as the QEMU worker completes it, with the abilities of a recorded QEMU."""
+"""Domain XML as the QEMU worker completes it, and the command line of it, with the abilities of a recorded QEMU."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+from uuid import UUID
 
-from virtbus.domain import Domain, Form, check, pair_console
-from virtbus.domain import complete as complete_neutrally
+from tests.conformance import fixedworld
+from tests.conformance.refusal import Refused
+from virtbus.domain import Domain, Form
 from virtbus.domain.defaults import forget_nodes
-from virtbus_qemu import addresses, controllers, defaults, pci
-from virtbus_qemu.capabilities import Capabilities, Machine, _cpu, _machine, _variants
-from virtbus_qemu.firmware import found
-from virtbus_qemu.probing.replies import documents
+from virtbus.errors import VirtbusError
+from virtbus_qemu import definition, live
+from virtbus_qemu.capabilities import Capabilities
+from virtbus_qemu.command import command_line, context_of, frame
+from virtbus_qemu.folder import DomainFolder
+from virtbus_qemu.probing.descriptors import installed
+from virtbus_qemu.probing.digest import Digest, Flag
 from virtbus_qemu.settings import QemuSettings
 
 FAMILIES = frozenset({"qemuxmlactive", "qemuxmlconf"})
@@ -26,83 +31,88 @@ SOME_ID = 1337
 
 
 def run(case: dict[str, Any], root: Path) -> dict[str, str]:
-    """The definition, and for a running domain its live form; of command lines nothing yet."""
+    """The definition or its live form, and the command line."""
     path = root / case["input"][0]
-    aliases = not case.get("strip_machine_aliases", case.get("caps") == "latest")
-    capabilities = _capabilities((root / _replies(case)).read_text(), case["arch"], aliases)
-    capabilities = capabilities.model_copy(update={"firmware": found(root / folder for folder in FIRMWARE)})
-    emulator = Path(f"/usr/bin/qemu-system-{case['arch']}")
-    settings = QemuSettings(emulator=emulator, nvram=Path("/var/lib/libvirt/qemu/nvram"), spare_root_ports=0)
+    capabilities = capabilities_of(case, root)
+    settings = fixedworld.settings(case)
     running = any("-active." in name for name in case["expected"])
-    domain = complete(
-        path.read_bytes(), capabilities, settings, renew=case["case"].endswith(".abi-update"), forget=not running
-    )
+    domain = complete(path.read_bytes(), capabilities, settings, renew=_renewed(case), forget=not running)
     if running and domain.id is None:
         domain.id = SOME_ID
-    return {
+    documents = {
         name: domain.format(Form.LIVE if "-active." in name else Form.INACTIVE, secure=True)
         for name in case["expected"]
         if name.endswith(".xml")
     }
+    wanted = [name for name in case["expected"] if name.endswith(".args")]
+    if not wanted:
+        return documents
+    try:
+        text = command_text(domain, capabilities, settings)
+    except VirtbusError as error:
+        raise Refused(error.wording, documents) from error
+    return {**documents, **dict.fromkeys(wanted, text)}
 
 
 def complete(text: bytes, capabilities: Capabilities, settings: QemuSettings, *, renew: bool, forget: bool) -> Domain:
-    """As the worker does when a domain is defined, but without trying out its command line."""
+    """As the worker does when a domain is defined."""
     domain = Domain.parse(text)
     if forget:
         forget_nodes(domain)
-    defaults.fill_machine(domain, capabilities, settings)
-    controllers.add_defaults(domain)
     with (
         patch("virtbus.domain.devicedefaults.urandom", bytes),
         patch("virtbus.domain.defaults.urandom", lambda size: bytes(range(size))),
     ):
-        complete_neutrally(domain, renew=renew)
-    defaults.fill_devices(domain)
-    addresses.assign_drives(domain)
-    controllers.add_needed(domain)
-    pci.assign(domain, spare_ports=settings.spare_root_ports)
-    addresses.assign_ports(domain)
-    pair_console(domain)
-    check(domain)
+        definition.fill(domain, capabilities, settings, renew=renew)
     return domain
 
 
-def _replies(case: dict[str, Any]) -> str:
-    return str(case.get("replies_file") or case["caps_file"].replace(".xml", ".replies"))
+def command_text(domain: Domain, capabilities: Capabilities, settings: QemuSettings) -> str:
+    """The command line as a shell would have it, with what of the environment is the domain's."""
+    folder = DomainFolder(Path(f"{fixedworld.LIBRARY}/domain--1-{domain.name}"), domain.uuid or UUID(int=0))
+    running = live.prepare(domain, folder, settings, choose_ports=False)
+    context = context_of(running, folder.path, capabilities, settings)
+    argv = command_line(context)
+    variables = fixedworld.ENVIRONMENT | frame.environment(running, folder.path)
+    return fixedworld.shell_text(variables, argv)
 
 
-def _by_alias(machine: Machine) -> Machine:
-    """Names such as pc stay as they are where the newest QEMU is meant."""
-    return machine.model_copy(update={"name": machine.alias or machine.name, "alias": None})
+def _renewed(case: dict[str, Any]) -> bool:
+    return "VIR_DOMAIN_DEF_PARSE_ABI_UPDATE" in (case.get("options") or {}).get("parse_flags", ())
 
 
-@lru_cache(maxsize=16)
-def _capabilities(text: str, arch: str, aliases: bool) -> Capabilities:
-    answers: dict[str, Any] = {}
-    properties: dict[str, frozenset[str]] = {}
-    command: dict[str, Any] = {}
-    for entry in documents(text):
-        if "execute" in entry:
-            command = entry
-        elif "return" in entry and command["execute"] == "device-list-properties":
-            properties[command["arguments"]["typename"]] = frozenset(each["name"] for each in entry["return"])
-        elif "return" in entry:
-            answers.setdefault(command["execute"], entry["return"])
-    version = answers["query-version"]
-    machines = [_machine(entry) for entry in answers["query-machines"] if entry["name"] != "none"]
-    return Capabilities(
-        fingerprint="recorded",
-        emulator=f"/usr/bin/qemu-system-{arch}",
-        arch=arch,
-        version=tuple(version["qemu"][part] for part in ("major", "minor", "micro")),
-        package=version["package"],
-        kvm_present=True,
-        kvm_usable=True,
-        machines=tuple(machines if aliases else map(_by_alias, machines)),
-        cpus=tuple(_cpu(entry) for entry in answers["query-cpu-definitions"]),
-        commands=frozenset(entry["name"] for entry in answers["query-qmp-schema"] if entry["meta-type"] == "command"),
-        device_types=frozenset(entry["name"] for entry in answers["qom-list-types"]),
-        properties=properties,
-        **_variants(answers["query-qmp-schema"]),
-    )
+def capabilities_of(case: dict[str, Any], root: Path) -> Capabilities:
+    """What the recorded QEMU of a case can do."""
+    options = case.get("options") or {}
+    aliases = not case.get("strip_machine_aliases", case.get("caps") == "latest")
+    changes = tuple(options.get("caps_add", ())), tuple(options.get("caps_del", ()))
+    text = (root / case["caps_file"]).read_bytes()
+    digest = _digest(text, aliases, *changes)
+    return Capabilities(digest, tuple(installed(root / folder for folder in FIRMWARE)), "recorded")
+
+
+@lru_cache(maxsize=32)
+def _digest(text: bytes, aliases: bool, added: tuple[str, ...], dropped: tuple[str, ...]) -> Digest:
+    digest = Digest.parse(text)
+    gone = {_flag(name) for name in dropped}
+    digest.head.flags = [flag for flag in digest.head.flags if flag.name not in gone]
+    digest.head.flags += [Flag(name=_flag(name)) for name in added]
+    for accelerator in digest.accelerators:
+        for machine in accelerator.machines if not aliases else ():
+            machine.name, machine.alias = machine.alias or machine.name, None
+    return digest
+
+
+def _flag(name: str) -> str:
+    """The name of a flag by its constant."""
+    word = name.removeprefix("QEMU_CAPS_").lower()
+    return _FLAGS.get(word) or word.replace("_", "-")
+
+
+#: Flags whose names are not their constants' words.
+_FLAGS = {
+    "piix3_usb_uhci": "piix3-usb-uhci",
+    "device_qemu_xhci": "qemu-xhci",
+    "nec_usb_xhci": "nec-usb-xhci",
+    "chardev_json": "chardev.json",
+}

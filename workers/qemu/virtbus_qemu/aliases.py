@@ -24,7 +24,7 @@ from virtbus.domain.smalldevice import Vsock
 from virtbus.domain.video import Video
 from virtbus.domain.watchdog import Panic, Watchdog
 from virtbus_qemu.addresses import scsi_model
-from virtbus_qemu.chipset import chipset_of
+from virtbus_qemu.platform import platform_of
 
 _SERIES: dict[type[Device], str] = {
     Interface: "net",
@@ -75,11 +75,11 @@ def _console(domain: Domain, console: Console) -> str:
 
 
 def _controller(domain: Domain, controller: Controller) -> str:
-    index, chipset = controller.index or 0, chipset_of(domain)
+    index, platform = controller.index or 0, platform_of(domain)
     if controller.type is ControllerType.PCI:
         is_root = controller.model in (PciModel.PCI_ROOT, PciModel.PCIE_ROOT)
-        return chipset.root_bus if is_root else f"pci.{index}"
-    built_in = ControllerType.SATA if chipset.express else ControllerType.IDE
+        return platform.root_bus if is_root else f"pci.{index}"
+    built_in = ControllerType.SATA if platform.express else ControllerType.IDE
     if controller.type is built_in and index == 0:
         return "ide"
     if controller.type is ControllerType.USB and index == 0:

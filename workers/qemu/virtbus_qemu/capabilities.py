@@ -1,7 +1,7 @@
 """What a QEMU binary can do, asked from the binary itself over QMP, and kept until the binary changes.
 
 capabilities = await probe(Path("/usr/bin/qemu-system-x86_64"), cache=state / "capabilities")
-capabilities.has("virtio-blk-pci", "iommu_platform")
+capabilities.has("virtio-blk.iommu_platform")           # libvirt's capability flags
 capabilities.machine("q35").name                        # pc-q35-7.2
 """
 
@@ -9,140 +9,121 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from virtbus.errors import ConfigUnsupported, HypervisorError, HypervisorGone
-from virtbus_qemu.firmware import Firmware, found
-from virtbus_qemu.folder import DomainFolder
-from virtbus_qemu.monitor import Monitor
-from virtbus_qemu.process import Process
+from virtbus.errors import ConfigUnsupported, HypervisorError, VirtbusError
+from virtbus_qemu.probing.ask import interrogate
+from virtbus_qemu.probing.descriptors import Descriptor, installed
+from virtbus_qemu.probing.digest import Accelerator, Digest, GuestModel, MachineType
+from virtbus_qemu.probing.probe import digest_of
 
 #: Raised when what is probed changes, so that an older cache is not taken for it.
-FORMAT = 1
-
-PROBE_SECONDS = 20.0
+FORMAT = 2
 
 _KVM = Path("/dev/kvm")
 
-#: Device types whose properties decide what goes on a command line.
-_PROPERTIES_OF = (
-    "virtio-blk-pci",
-    "virtio-net-pci",
-    "virtio-scsi-pci",
-    "virtio-serial-pci",
-    "virtio-balloon-pci",
-    "virtio-rng-pci",
-    "virtio-gpu-pci",
-    "virtio-vga",
-    "vhost-vsock-pci",
-    "scsi-hd",
-    "scsi-cd",
-    "ide-hd",
-    "ide-cd",
-    "usb-storage",
-    "pcie-root-port",
-    "VGA",
-    "qxl-vga",
-    "pc-dimm",
-)
 
-#: Enumerations of the QMP schema: command, then the names of members down to the one that selects a variant.
-_ENUMERATIONS = {
-    "block_drivers": ("blockdev-add", "driver"),
-    "network_backends": ("netdev_add", "type"),
-    "object_types": ("object-add", "qom-type"),
-    "character_backends": ("chardev-add", "backend", "type"),
-}
-
-
-class Machine(BaseModel):
-    """A machine type."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    alias: str | None = None
-    default: bool = False
-    vcpus: int
-    """How many virtual CPUs it can have."""
-    default_cpu: str | None = None
-    """The CPU model it has unless told otherwise, such as qemu64."""
-    deprecated: bool = False
-
-
-class CpuModel(BaseModel):
-    """A named CPU model."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    usable: bool | None = None
-    """Whether this host's accelerator can provide it; None where QEMU does not know."""
-    missing: tuple[str, ...] = ()
-    """Features that the host lacks for it."""
-
-
-class Capabilities(BaseModel):
+@dataclass(frozen=True)
+class Capabilities:
     """What one QEMU binary can do on this host."""
 
-    model_config = ConfigDict(frozen=True)
-
-    format: int = FORMAT
-    fingerprint: str
+    digest: Digest
+    firmware: tuple[Descriptor, ...] = ()
+    """The host's firmware, most preferred first."""
+    fingerprint: str = ""
     """Of binary, host and format; a cache with another one is stale."""
-    emulator: str
-    arch: str
-    version: tuple[int, int, int]
-    package: str
-    kvm_present: bool
-    kvm_usable: bool
-    """A virtual machine can be started with KVM. Whether a kernel boots in it is not known by that: some hosts have
-    an incomplete KVM."""
-    machines: tuple[Machine, ...]
-    cpus: tuple[CpuModel, ...]
-    """As the best accelerator provides them (KVM where it is usable)."""
-    commands: frozenset[str]
-    device_types: frozenset[str]
-    properties: Mapping[str, frozenset[str]]
-    block_drivers: frozenset[str]
-    network_backends: frozenset[str]
-    object_types: frozenset[str]
-    character_backends: frozenset[str]
-    firmware: tuple[Firmware, ...] = ()
 
-    def has(self, device: str, member: str | None = None) -> bool:
-        """Whether there is such a device type, and it has such a member (property).
+    @cached_property
+    def flags(self) -> frozenset[str]:
+        """libvirt's names of what the binary has."""
+        return self.digest.flags
 
-        :raise KeyError: the properties of that type are not among those probed.
-        """
-        if device not in self.device_types:
-            return False
-        return member is None or member in self.properties[device]
+    def has(self, flag: str) -> bool:
+        """Whether the binary has what a capability flag says."""
+        return flag in self.flags
 
-    def machine(self, name: str | None) -> Machine:
-        """The machine type of a name or alias; the default one for None.
+    @property
+    def emulator(self) -> str:
+        """The binary's path."""
+        return self.digest.head.emulator
 
-        :raise ConfigUnsupported: there is none; `evidence["candidates"]` lists what there is.
-        """
-        for machine in self.machines:
-            if machine.default if name is None else name in (machine.name, machine.alias):
-                return machine
-        raise ConfigUnsupported(
-            f"QEMU {self.version_text} has no machine type {name}",
-            hint="virtbus capabilities lists what it has",
-            evidence={"candidates": sorted(machine.name for machine in self.machines)},
-        )
+    @property
+    def arch(self) -> str:
+        """The architecture of its guests, in libvirt's words."""
+        return self.digest.head.arch
+
+    @property
+    def version(self) -> tuple[int, int, int]:
+        """Of QEMU."""
+        number = self.digest.head.version
+        return number // 1_000_000, number // 1000 % 1000, number % 1000
 
     @property
     def version_text(self) -> str:
         """Such as 7.2.22."""
         return ".".join(map(str, self.version))
+
+    @property
+    def package(self) -> str:
+        """What the distribution calls this build."""
+        return self.digest.head.package or ""
+
+    @property
+    def kvm_usable(self) -> bool:
+        """A virtual machine can be started with KVM. Whether a kernel boots in it is not known by that: some hosts
+        have an incomplete KVM."""
+        return self.digest.accelerator("kvm") is not None
+
+    def accelerator(self, name: str | None = None) -> Accelerator:
+        """What an accelerator (kvm, hvf, tcg) offers; the fastest one for None.
+
+        :raise ConfigUnsupported: the host does not have it.
+        """
+        if name is None:
+            return self.digest.accelerators[0]
+        found = self.digest.accelerator(name)
+        if found is None:
+            raise ConfigUnsupported(f"QEMU {self.version_text} cannot use {name} here")
+        return found
+
+    @property
+    def machines(self) -> Sequence[MachineType]:
+        """The machine types, as the fastest accelerator has them."""
+        return self.accelerator().machines
+
+    @property
+    def cpus(self) -> Sequence[GuestModel]:
+        """The processor models, as the fastest accelerator provides them."""
+        return self.accelerator().cpus
+
+    def find_machine(self, name: str | None) -> MachineType | None:
+        """The machine type of a name or alias, the default one for None; None where there is none."""
+        if name is None:
+            preferred = next((each for each in self.machines if each.default), None)
+            return preferred or next(iter(self.machines), None)
+        return next((each for each in self.machines if name in (each.name, each.alias)), None)
+
+    def machine(self, name: str | None) -> MachineType:
+        """As `find_machine`.
+
+        :raise ConfigUnsupported: there is none; `evidence["candidates"]` lists what there is.
+        """
+        found = self.find_machine(name)
+        if found is None:
+            raise ConfigUnsupported(
+                f"QEMU {self.version_text} has no machine type {name}",
+                hint="virtbus capabilities lists what it has",
+                evidence={"candidates": sorted(machine.name for machine in self.machines)},
+            )
+        return found
+
+    def default_cpu(self, machine: MachineType) -> str | None:
+        """The processor model that a machine has unless told otherwise, such as qemu64."""
+        return next((cpu.name for cpu in self.cpus if cpu.typename == machine.default_cpu), None)
 
     def summary(self) -> dict[str, Any]:
         """For people: a few figures of each kind."""
@@ -154,8 +135,8 @@ class Capabilities(BaseModel):
             "kvm": self.kvm_usable,
             "machines": {machine.alias: machine.name for machine in self.machines if machine.alias},
             "cpu_models": sorted(cpu.name for cpu in self.cpus if cpu.usable is not False),
-            "device_types": len(self.device_types),
-            "firmware": [image.code for image in self.firmware],
+            "flags": len(self.flags),
+            "firmware": [image.code.filename for image in self.firmware],
         }
 
 
@@ -166,20 +147,19 @@ async def probe(emulator: Path, *, cache: Path | None = None) -> Capabilities:
     :raise HypervisorError: the binary cannot be executed or does not answer sensibly; `evidence["log"]` says why.
     """
     fingerprint = _fingerprint(emulator)
-    file = cache / f"{fingerprint}.json" if cache else None
+    file = cache / f"{fingerprint}.xml" if cache else None
     if file is not None and file.exists():
         try:
-            kept = Capabilities.model_validate_json(file.read_bytes())
-            return kept.model_copy(update={"firmware": found()})
-        except (ValidationError, OSError):
+            return Capabilities(Digest.parse(file.read_bytes()), tuple(installed()), fingerprint)
+        except (VirtbusError, OSError):
             file.unlink(missing_ok=True)
-    capabilities = await _ask(emulator, fingerprint)
+    digest = digest_of(await interrogate(emulator), emulator=str(emulator))
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_suffix(f".{os.getpid()}")
-        part.write_text(capabilities.model_dump_json())
+        part.write_text(digest.format())
         part.replace(file)
-    return capabilities
+    return Capabilities(digest, tuple(installed()), fingerprint)
 
 
 def _fingerprint(emulator: Path) -> str:
@@ -193,95 +173,3 @@ def _fingerprint(emulator: Path) -> str:
     kvm = os.access(_KVM, os.R_OK | os.W_OK)
     parts = (FORMAT, str(emulator), status.st_size, status.st_mtime_ns, status.st_ino, kvm, os.uname().release)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
-
-
-async def _ask(emulator: Path, fingerprint: str) -> Capabilities:
-    with tempfile.TemporaryDirectory(prefix="virtbus-") as scratch:
-        folder = DomainFolder(Path(scratch) / "probe", uuid4())
-        folder.create()
-        with folder.listen() as listener:
-            process = Process.spawn(_arguments(emulator), log=folder.log, descriptors={3: listener.fileno()})
-        try:
-            monitor = await Monitor.connect(folder.monitor, timeout=PROBE_SECONDS)
-            try:
-                return await _collect(monitor, emulator, fingerprint)
-            finally:
-                await monitor.close()
-        except HypervisorGone as error:
-            error.evidence["log"] = folder.last_words()
-            raise
-        finally:
-            await process.kill(timeout=PROBE_SECONDS)
-            process.close()
-
-
-def _arguments(emulator: Path) -> list[str]:
-    accelerators = ["-accel", "kvm"] if os.access(_KVM, os.R_OK | os.W_OK) else []
-    return [
-        *(str(emulator), "-S", "-no-user-config", "-nodefaults", "-display", "none", "-machine", "none"),
-        *(*accelerators, "-accel", "tcg"),
-        *("-chardev", "socket,id=charmonitor,fd=3,server=on,wait=off"),
-        *("-mon", "chardev=charmonitor,id=monitor,mode=control"),
-    ]
-
-
-async def _collect(monitor: Monitor, emulator: Path, fingerprint: str) -> Capabilities:
-    async def ask(command: str, **arguments: Any) -> Any:
-        return await monitor.execute(command, arguments or None, timeout=PROBE_SECONDS)
-
-    version = await ask("query-version")
-    kvm = await ask("query-kvm")
-    types = frozenset(entry["name"] for entry in await ask("qom-list-types", implements="device", abstract=False))
-    properties = {
-        name: frozenset(entry["name"] for entry in await ask("device-list-properties", typename=name))
-        for name in _PROPERTIES_OF
-        if name in types
-    }
-    return Capabilities(
-        fingerprint=fingerprint,
-        emulator=str(emulator),
-        arch=(await ask("query-target"))["arch"],
-        version=tuple(version["qemu"][part] for part in ("major", "minor", "micro")),
-        package=version["package"],
-        kvm_present=kvm["present"],
-        kvm_usable=kvm["enabled"],
-        machines=tuple(_machine(entry) for entry in await ask("query-machines") if entry["name"] != "none"),
-        cpus=tuple(_cpu(entry) for entry in await ask("query-cpu-definitions")),
-        commands=frozenset(entry["name"] for entry in await ask("query-commands")),
-        device_types=types,
-        properties=properties,
-        firmware=found(),
-        **_variants(await ask("query-qmp-schema")),
-    )
-
-
-def _machine(entry: Mapping[str, Any]) -> Machine:
-    cpu = entry.get("default-cpu-type")
-    return Machine(
-        name=entry["name"],
-        alias=entry.get("alias"),
-        default=entry.get("is-default", False),
-        vcpus=entry["cpu-max"],
-        # A QOM type is named after model and architecture, such as qemu64-x86_64-cpu.
-        default_cpu=cpu and cpu.rsplit("-", 2)[0],
-        deprecated=entry.get("deprecated", False),
-    )
-
-
-def _cpu(entry: Mapping[str, Any]) -> CpuModel:
-    missing = entry.get("unavailable-features")
-    return CpuModel(name=entry["name"], usable=None if missing is None else not missing, missing=tuple(missing or ()))
-
-
-def _variants(schema: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
-    """What the enumerations contain (QEMU: docs/devel/qapi-code-gen, "Client JSON Protocol introspection")."""
-    entities = {entity["name"]: entity for entity in schema}
-
-    def values(path: tuple[str, ...]) -> frozenset[str]:
-        entity = entities[entities[path[0]]["arg-type"]]
-        for name in path[1:]:
-            member = next(member for member in entity["members"] if member["name"] == name)
-            entity = entities[member["type"]]
-        return frozenset(entity["values"])
-
-    return {kind: values(path) for kind, path in _ENUMERATIONS.items()}

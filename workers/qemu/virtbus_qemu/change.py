@@ -26,9 +26,7 @@ MEDIUM_LIMIT = 20.0
 Apply = Callable[[QemuHost, Machine, Any, Any, bool], Awaitable[None]]
 
 
-async def changed(
-    host: QemuHost, machine: Machine, old: Device, new: Device, work: Work, *, force: bool
-) -> Device:
+async def changed(host: QemuHost, machine: Machine, old: Device, new: Device, work: Work, *, force: bool) -> Device:
     """Make a device what is described.
 
     :returns: the device as it is now.
@@ -85,9 +83,7 @@ async def _password(host: QemuHost, machine: Machine, old: Graphics, new: Graphi
 async def _polling(host: QemuHost, machine: Machine, old: Memballoon, new: Memballoon, force: bool) -> None:
     period = 0 if new.stats is None else int(getattr(new.stats, "period", new.stats) or 0)
     path = f"/machine/peripheral/{old.alias}"
-    await machine.execute(
-        "qom-set", {"path": path, "property": "guest-stats-polling-interval", "value": period}
-    )
+    await machine.execute("qom-set", {"path": path, "property": "guest-stats-polling-interval", "value": period})
 
 
 async def _medium(host: QemuHost, machine: Machine, old: Disk, new: Disk, force: bool) -> None:

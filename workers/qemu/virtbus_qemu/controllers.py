@@ -10,7 +10,7 @@ from virtbus.domain.controller import Controller, ControllerType, Master, PciMod
 from virtbus.domain.disk import DiskBus
 from virtbus.domain.domain import Domain
 from virtbus.domain.lookup import insert
-from virtbus_qemu.chipset import Chipset, chipset_of
+from virtbus_qemu.platform import Platform, platform_of
 
 #: The companions of an ICH9 EHCI controller: model and the first port each serves.
 COMPANIONS = {UsbModel.ICH9_UHCI1: 0, UsbModel.ICH9_UHCI2: 2, UsbModel.ICH9_UHCI3: 4}
@@ -18,12 +18,12 @@ COMPANIONS = {UsbModel.ICH9_UHCI1: 0, UsbModel.ICH9_UHCI2: 2, UsbModel.ICH9_UHCI
 
 def add_defaults(domain: Domain) -> None:
     """Add the controllers that every machine of the kind has; it comes before controllers are numbered."""
-    chipset = chipset_of(domain)
+    platform = platform_of(domain)
     if not _of_type(domain.devices.controllers, ControllerType.USB):
-        _add_usb(domain, chipset)
-    if chipset.express:
+        _add_usb(domain, platform)
+    if platform.express:
         _need(domain, ControllerType.SATA, 0)
-    _need(domain, ControllerType.PCI, 0, PciModel.PCIE_ROOT if chipset.express else PciModel.PCI_ROOT)
+    _need(domain, ControllerType.PCI, 0, PciModel.PCIE_ROOT if platform.express else PciModel.PCI_ROOT)
 
 
 def add_needed(domain: Domain) -> None:
@@ -41,8 +41,8 @@ def _fill(controller: Controller) -> None:
         controller.model = ScsiModel.LSILOGIC
 
 
-def _add_usb(domain: Domain, chipset: Chipset) -> None:
-    if not chipset.express:
+def _add_usb(domain: Domain, platform: Platform) -> None:
+    if not platform.express:
         _need(domain, ControllerType.USB, 0, UsbModel.PIIX3_UHCI)
         return
     insert(domain, Controller(type=ControllerType.USB, index=0, model=UsbModel.ICH9_EHCI1))

@@ -24,8 +24,8 @@ from virtbus.domain.video import Video, VideoModel, VideoType
 from virtbus.domain.watchdog import Panic, PanicModel, Watchdog, WatchdogAction, WatchdogModel
 from virtbus.errors import ConfigUnsupported, XmlDetail
 from virtbus_qemu.capabilities import Capabilities
-from virtbus_qemu.chipset import chipset_of
-from virtbus_qemu.firmware import Firmware
+from virtbus_qemu.platform import platform_of
+from virtbus_qemu.probing.descriptors import Descriptor
 from virtbus_qemu.settings import QemuSettings
 
 #: A video card's memory in KiB where none is said (libvirt: virDomainVideoDefaultRAM).
@@ -71,16 +71,16 @@ def _fill_processor(domain: Domain, capabilities: Capabilities) -> None:
         cpu.match = cpu.match or CpuMatch.EXACT
         if cpu.model is None:
             machine = capabilities.machine(domain.os.type.machine if domain.os else None)
-            cpu.model = CpuModel(fallback=CpuFallback.FORBID, name=machine.default_cpu)
+            cpu.model = CpuModel(fallback=CpuFallback.FORBID, name=capabilities.default_cpu(machine))
         cpu.model.fallback = cpu.model.fallback or CpuFallback.ALLOW
 
 
 def _fill_firmware(domain: Domain, os: Os, capabilities: Capabilities, settings: QemuSettings) -> None:
     if os.firmware is FirmwareKind.EFI and (os.loader is None or os.loader.path is None):
         image = _choose(domain, os, capabilities)
-        os.loader = Loader(readonly=True, type=LoaderType.PFLASH, path=image.code)
-        if image.template is not None and os.nvram is None:
-            os.nvram = Nvram(template=image.template)
+        os.loader = Loader(readonly=True, type=LoaderType.PFLASH, path=image.code.filename)
+        if image.variables is not None and os.nvram is None:
+            os.nvram = Nvram(template=image.variables.filename)
     loader = os.loader
     if loader is not None and loader.type is LoaderType.PFLASH and loader.readonly and not loader.stateless:
         os.nvram = os.nvram or Nvram()
@@ -88,23 +88,18 @@ def _fill_firmware(domain: Domain, os: Os, capabilities: Capabilities, settings:
             os.nvram.path = str(settings.nvram / f"{domain.name}_VARS.fd")
 
 
-def _choose(domain: Domain, os: Os, capabilities: Capabilities) -> Firmware:
+def _choose(domain: Domain, os: Os, capabilities: Capabilities) -> Descriptor:
     wanted = {
         feature.name.value: feature.enabled for feature in (os.firmware_choice.features if os.firmware_choice else ())
     }
     for image in capabilities.firmware:
-        fits = any(
-            arch == os.type.arch and _fits_pattern(os.type.machine or "", pattern) for arch, pattern in image.machines
-        )
+        fits = "uefi" in image.interfaces and image.device == "flash"
+        fits = fits and image.boots(os.type.arch or "", os.type.machine or "")
         if fits and all((name in image.features) is enabled for name, enabled in wanted.items()):
             return image
     raise _unsupported(
         domain, "no UEFI image of this host fits", "/domain/os/@firmware", "install one (Debian: apt install ovmf)"
     )
-
-
-def _fits_pattern(machine: str, pattern: str) -> bool:
-    return machine.startswith(pattern[:-1]) if pattern.endswith("*") else machine == pattern
 
 
 def fill_devices(domain: Domain) -> None:
@@ -117,7 +112,7 @@ def fill_devices(domain: Domain) -> None:
         devices.audios.append(Audio(id=1, type=AudioType.NONE))
     if devices.memballoon is None:
         devices.memballoon = Memballoon(model=MemballoonModel.VIRTIO)
-    if chipset_of(domain).express and not any(dog.model is WatchdogModel.ITCO for dog in devices.watchdogs):
+    if platform_of(domain).express and not any(dog.model is WatchdogModel.ITCO for dog in devices.watchdogs):
         devices.watchdogs.append(Watchdog(model=WatchdogModel.ITCO, action=WatchdogAction.RESET))
     for device in devices.every():
         fill_device(device)

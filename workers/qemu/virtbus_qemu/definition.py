@@ -27,18 +27,28 @@ def complete(domain: Domain, capabilities: Capabilities, settings: QemuSettings)
     :raise XmlDetail: it contradicts itself.
     """
     whole = domain.copy()
-    defaults.fill_machine(whole, capabilities, settings)
-    controllers.add_defaults(whole)
-    complete_neutrally(whole, renew=True)
-    defaults.fill_devices(whole)
-    addresses.assign_drives(whole)
-    controllers.add_needed(whole)
-    pci.assign(whole, spare_ports=settings.spare_root_ports)
-    addresses.assign_ports(whole)
-    pair_console(whole)
-    check_contradictions(whole)
+    fill(whole, capabilities, settings, renew=True)
     check(whole, capabilities, settings)
     return whole
+
+
+def fill(domain: Domain, capabilities: Capabilities, settings: QemuSettings, *, renew: bool) -> None:
+    """Fill in what a definition leaves open, as libvirt does, and refuse what contradicts itself.
+
+    :param renew: whether what the guest sees may become what a new domain has (libvirt: ABI update).
+    :raise ConfigUnsupported: QEMU has no such thing.
+    :raise XmlDetail: it contradicts itself.
+    """
+    defaults.fill_machine(domain, capabilities, settings)
+    controllers.add_defaults(domain)
+    complete_neutrally(domain, renew=renew)
+    defaults.fill_devices(domain)
+    addresses.assign_drives(domain)
+    controllers.add_needed(domain)
+    pci.assign(domain, spare_ports=settings.spare_root_ports)
+    addresses.assign_ports(domain)
+    pair_console(domain)
+    check_contradictions(domain)
 
 
 def check(domain: Domain, capabilities: Capabilities, settings: QemuSettings) -> None:

@@ -46,9 +46,7 @@ class QemuDevices(Devices):
             plug = self._plug(machine, new, strict=True)
             await work.before_effect(alias=new.alias)
             await self._add(machine, new, plug)
-        self.host.observe(
-            DeviceAdded(domain=machine.uuid, cause=work.job, alias=str(new.alias), live=machine.live)
-        )
+        self.host.observe(DeviceAdded(domain=machine.uuid, cause=work.job, alias=str(new.alias), live=machine.live))
         return new
 
     def _plug(self, machine: Machine, device: Device, *, strict: bool = False) -> Plug:
@@ -140,9 +138,7 @@ class QemuDevices(Devices):
                     self.host.observe(gone)
                     machine.rewrite()
                     return
-                self.host.observe(
-                    DeviceRemoved(domain=machine.uuid, cause=work.job, alias=alias, live=machine.live)
-                )
+                self.host.observe(DeviceRemoved(domain=machine.uuid, cause=work.job, alias=alias, live=machine.live))
             elif ALREADY not in str(error.evidence.get("answer")):
                 self.host.observe(
                     RemovalRefused(domain=machine.uuid, cause=work.job, alias=alias, reason=error.message)
@@ -165,5 +161,3 @@ class QemuDevices(Devices):
 async def _run(machine: Machine, commands: Iterable[Command]) -> None:
     for command in commands:
         await machine.execute(command.execute, command.arguments)
-
-

@@ -23,7 +23,7 @@ from virtbus_qemu.folder import DomainFolder, HostFolder
 from virtbus_qemu.journal import Journal
 from virtbus_qemu.machine import Machine, incarnation, plugged
 from virtbus_qemu.process import Identity, Process, find
-from virtbus_qemu.settings import QemuSettings
+from virtbus_qemu.settings import DisplaySettings, QemuSettings
 from virtbus_qemu.witness import Witness
 
 log = logging.getLogger(__name__)
@@ -308,7 +308,7 @@ def qemu_settings(settings: HostSettings) -> QemuSettings:
         memory=Path(options.pop("memory", lasting / "ram")),
         sandbox=options.pop("sandbox", "on") == "on",
         run_as=options.pop("run_as", None),
-        vnc_listen=options.pop("vnc_listen", "127.0.0.1"),
+        display=DisplaySettings(vnc_listen=options.pop("vnc_listen", "127.0.0.1")),
     )
     if options:
         raise VirtbusError(f"the QEMU driver has no option {', '.join(sorted(options))}", host=settings.name)

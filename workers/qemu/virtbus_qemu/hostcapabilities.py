@@ -8,7 +8,8 @@ from uuid import UUID
 
 from lxml import etree
 
-from virtbus_qemu.capabilities import Capabilities, Machine
+from virtbus_qemu.capabilities import Capabilities
+from virtbus_qemu.probing.digest import MachineType
 
 
 def host_capabilities(capabilities: Capabilities, machine: str) -> str:
@@ -53,8 +54,8 @@ def _host(host: etree._Element, capabilities: Capabilities, machine: str) -> Non
     etree.SubElement(cell, "memory", unit="KiB").text = str(pages)
 
 
-def _machine(arch: etree._Element, machine: Machine) -> None:
-    properties = {"maxCpus": str(machine.vcpus)}
+def _machine(arch: etree._Element, machine: MachineType) -> None:
+    properties = {"maxCpus": str(machine.max_cpus)}
     if machine.deprecated:
         properties["deprecated"] = "yes"
     if machine.alias is not None:

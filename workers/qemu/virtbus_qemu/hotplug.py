@@ -31,11 +31,11 @@ from virtbus.domain.smalldevice import Vsock
 from virtbus.domain.watchdog import Watchdog, WatchdogModel
 from virtbus.errors import ConfigUnsupported, WrongState
 from virtbus_qemu.capabilities import Capabilities
-from virtbus_qemu.chipset import chipset_of
 from virtbus_qemu.command import context_of, describe
 from virtbus_qemu.command.parts import Backend, Command, Parts
 from virtbus_qemu.folder import DomainFolder
 from virtbus_qemu.ledger import refuse_unread, watch
+from virtbus_qemu.platform import platform_of
 from virtbus_qemu.settings import QemuSettings
 
 _HOT_DISK_BUSES = (DiskBus.VIRTIO, DiskBus.SCSI, DiskBus.USB)
@@ -184,7 +184,7 @@ def _check_empty(live: Domain, controller: Controller) -> None:
 def _check_place(live: Domain, device: Device, address: PciAddress) -> None:
     if address.multifunction or address.function:
         raise ConfigUnsupported(f"{_what(device)} is a function of a multifunction card", domain=live.name)
-    if chipset_of(live).express and address.bus == 0:
+    if platform_of(live).express and address.bus == 0:
         raise ConfigUnsupported(
             f"{_what(device)} sits on the root bus, where nothing can be unplugged",
             domain=live.name,

@@ -16,7 +16,7 @@ from virtbus.driver import Lifecycle, Target, Work
 from virtbus.errors import HypervisorError, HypervisorGone, Unavailable, VirtbusError
 from virtbus.observations import Started
 from virtbus_qemu import chains, journal, live, network, nvram
-from virtbus_qemu.command import MONITOR_DESCRIPTOR, build_argv, environment, settle
+from virtbus_qemu.command import build_argv, environment, settle
 from virtbus_qemu.event import QmpEvent
 from virtbus_qemu.folder import DomainFolder
 from virtbus_qemu.folder import Started as Process_
@@ -62,9 +62,7 @@ class QemuLifecycle(Lifecycle):
         started = self.host.folder.domain(target.uuid).read_process() if work.begun is not None else None
         return started is not None and started.job == work.job
 
-    async def _launch_where_ports_are_free(
-        self, target: Target, definition: Domain, work: Work, paused: bool
-    ) -> None:
+    async def _launch_where_ports_are_free(self, target: Target, definition: Domain, work: Work, paused: bool) -> None:
         """As `_launch`; a display's port that somebody else took in the meantime is left to him, and another tried."""
         for left in reversed(range(PORT_TRIES)):
             try:
@@ -117,10 +115,8 @@ class QemuLifecycle(Lifecycle):
         journal_input = journal.prepare(folder.journal)
         try:
             with folder.listen() as listener:
-                descriptors = {STANDARD_INPUT: journal_input, MONITOR_DESCRIPTOR: listener.fileno()}
-                process = Process.spawn(
-                    argv, log=folder.log, descriptors=descriptors, environment=environment(domain)
-                )
+                descriptors = {STANDARD_INPUT: journal_input, self.host.settings.descriptors.monitor: listener.fileno()}
+                process = Process.spawn(argv, log=folder.log, descriptors=descriptors, environment=environment(domain))
         finally:
             os.close(journal_input)
         machine = Machine(folder, process, domain, self.host.observe, self.host.parts)

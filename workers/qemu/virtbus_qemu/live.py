@@ -17,8 +17,8 @@ from virtbus.domain.lookup import insert
 from virtbus.domain.storage import BackingStore, StorageSource
 from virtbus.errors import AlreadyExists, HypervisorError
 from virtbus_qemu import addresses, aliases, defaults, pci
-from virtbus_qemu.chipset import chipset_of
 from virtbus_qemu.folder import DomainFolder
+from virtbus_qemu.platform import platform_of
 from virtbus_qemu.settings import QemuSettings
 
 
@@ -75,7 +75,7 @@ def prepare_device(
     if isinstance(new, Disk):
         addresses.place_drive(trial, new)
         number_nodes(trial, new, above=nodes)
-    if pci.wants(new, chipset_of(trial)) is not pci.Wish.NONE:
+    if pci.wants(new, platform_of(trial)) is not pci.Wish.NONE:
         if pci.needs_place(new):
             pci.place_device(trial, new, grow=False)
         else:
@@ -141,8 +141,8 @@ def _choose_port(device: Graphics, settings: QemuSettings, taken: set[int]) -> N
     listen = device.listens[0] if device.listens else None
     wants_port = listen is None or listen.type is ListenType.ADDRESS
     if device.type is GraphicsType.VNC and wants_port and device.port in (None, -1):
-        address = (listen.address if listen else None) or device.listen or settings.vnc_listen
-        device.port = _free_port(address, settings.vnc_ports, taken)
+        address = (listen.address if listen else None) or device.listen or settings.display.vnc_listen
+        device.port = _free_port(address, settings.display.vnc_ports, taken)
         taken.add(device.port)
 
 

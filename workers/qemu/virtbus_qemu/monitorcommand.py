@@ -21,9 +21,5 @@ class QemuMonitor(Monitor):
         machine = self.host.machine(target)
         await work.before_effect()
         if human:
-            return await machine.execute(
-                "human-monitor-command", {"command-line": command}, timeout=work.remaining()
-            )
+            return await machine.execute("human-monitor-command", {"command-line": command}, timeout=work.remaining())
         return await machine.execute(command, dict(arguments) or None, timeout=work.remaining())
-
-

@@ -65,4 +65,5 @@ def _template(domain: Domain, capabilities: Capabilities) -> str | None:
     if os is not None and os.nvram is not None and os.nvram.template is not None:
         return os.nvram.template
     code = os.loader.path if os is not None and os.loader is not None else None
-    return next((image.template for image in capabilities.firmware if image.code == code), None)
+    splits = (each for each in capabilities.firmware if each.variables is not None)
+    return next((each.variables.filename for each in splits if each.variables and each.code.filename == code), None)

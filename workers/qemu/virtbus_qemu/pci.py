@@ -25,7 +25,7 @@ from virtbus.domain.smalldevice import Vsock
 from virtbus.domain.video import Video, VideoType
 from virtbus.domain.watchdog import Panic, PanicModel, Watchdog, WatchdogModel
 from virtbus.errors import XmlDetail
-from virtbus_qemu.chipset import Chipset, chipset_of
+from virtbus_qemu.platform import Board, Platform, platform_of
 
 Place = tuple[int, int, int]
 """Bus, slot, function."""
@@ -54,23 +54,23 @@ _SLOTS = {
 _CONVENTIONAL_BUSES = (PciModel.PCI_ROOT, PciModel.PCIE_TO_PCI_BRIDGE, PciModel.PCI_BRIDGE, PciModel.DMI_TO_PCI_BRIDGE)
 
 #: What sits on the root bus by itself.
-_BUILT_IN: dict[Chipset, tuple[Place, ...]] = {
-    Chipset.Q35: ((0, 0x1F, 0), (0, 0x1F, 3)),
-    Chipset.I440FX: ((0, 1, 0), (0, 1, 3)),
+_BUILT_IN: dict[Board, tuple[Place, ...]] = {
+    Board.Q35: ((0, 0x1F, 0), (0, 0x1F, 3)),
+    Board.I440FX: ((0, 1, 0), (0, 1, 3)),
 }
 
-#: Where built-in controllers sit: chipset, type, index, model (None for any).
-_FIXED: dict[tuple[Chipset, ControllerType, str | None], Place] = {
-    (Chipset.Q35, ControllerType.SATA, None): (0, 0x1F, 2),
-    (Chipset.Q35, ControllerType.USB, UsbModel.ICH9_EHCI1): (0, 0x1D, 7),
-    (Chipset.Q35, ControllerType.USB, UsbModel.ICH9_UHCI1): (0, 0x1D, 0),
-    (Chipset.Q35, ControllerType.USB, UsbModel.ICH9_UHCI2): (0, 0x1D, 1),
-    (Chipset.Q35, ControllerType.USB, UsbModel.ICH9_UHCI3): (0, 0x1D, 2),
-    (Chipset.I440FX, ControllerType.IDE, None): (0, 1, 1),
-    (Chipset.I440FX, ControllerType.USB, UsbModel.PIIX3_UHCI): (0, 1, 2),
+#: Where built-in controllers sit: platform, type, index, model (None for any).
+_FIXED: dict[tuple[Board, ControllerType, str | None], Place] = {
+    (Board.Q35, ControllerType.SATA, None): (0, 0x1F, 2),
+    (Board.Q35, ControllerType.USB, UsbModel.ICH9_EHCI1): (0, 0x1D, 7),
+    (Board.Q35, ControllerType.USB, UsbModel.ICH9_UHCI1): (0, 0x1D, 0),
+    (Board.Q35, ControllerType.USB, UsbModel.ICH9_UHCI2): (0, 0x1D, 1),
+    (Board.Q35, ControllerType.USB, UsbModel.ICH9_UHCI3): (0, 0x1D, 2),
+    (Board.I440FX, ControllerType.IDE, None): (0, 1, 1),
+    (Board.I440FX, ControllerType.USB, UsbModel.PIIX3_UHCI): (0, 1, 2),
 }
 
-_PRIMARY_VIDEO = {Chipset.Q35: (0, 1, 0), Chipset.I440FX: (0, 2, 0)}
+_PRIMARY_VIDEO = {Board.Q35: (0, 1, 0), Board.I440FX: (0, 2, 0)}
 
 _PORTS_PER_SLOT = 8
 
@@ -80,8 +80,8 @@ class Bus:
 
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
-        self._chipset = chipset_of(domain)
-        self._taken: dict[Place, str] = dict.fromkeys(_BUILT_IN[self._chipset], "the chipset")
+        self._platform = platform_of(domain)
+        self._taken: dict[Place, str] = dict.fromkeys(_BUILT_IN.get(self._platform.board, ()), "the chipset")
         for device in domain.devices.every():
             if isinstance(device.address, PciAddress) and not is_blank(device.address):
                 self.take(_place_of(device.address), device)
@@ -108,7 +108,7 @@ class Bus:
 
     def count_free_ports(self) -> int:
         """How many root ports have nothing in them."""
-        return sum(1 for _ in self._free(Wish.EXPRESS)) if self._chipset.express else 0
+        return sum(1 for _ in self._free(Wish.EXPRESS)) if self._platform.express else 0
 
     def _free(self, wish: Wish) -> Iterator[Place]:
         for model, index in self._buses(wish):
@@ -129,7 +129,7 @@ class Bus:
 
     def _buses(self, wish: Wish) -> Iterator[tuple[PciModel, int]]:
         wanted: tuple[PciModel, ...] = _CONVENTIONAL_BUSES
-        if self._chipset.express:
+        if self._platform.express:
             wanted = {
                 Wish.EXPRESS: (PciModel.PCIE_ROOT_PORT,),
                 Wish.CONVENTIONAL: _CONVENTIONAL_BUSES,
@@ -146,15 +146,15 @@ def assign(domain: Domain, *, spare_ports: int) -> None:
     :param spare_ports: how many root ports shall stay free on q35 when a device was given its place.
     :raise XmlDetail: two devices want the same place, or there is none left.
     """
-    chipset = chipset_of(domain)
-    _place_fixed(domain, chipset)
+    platform = platform_of(domain)
+    _place_fixed(domain, platform)
     _bridge_numbers(domain)
     waiting = [
-        device for device in _in_order(domain) if wants(device, chipset) is not Wish.NONE and needs_place(device)
+        device for device in _in_order(domain) if wants(device, platform) is not Wish.NONE and needs_place(device)
     ]
     for device in waiting:
         place_device(domain, device, grow=True)
-    if chipset.express and waiting:
+    if platform.express and waiting:
         while Bus(domain).count_free_ports() < spare_ports:
             _add_controller(domain, PciModel.PCIE_ROOT_PORT)
     _mark_multifunction(domain)
@@ -166,11 +166,11 @@ def place_device(domain: Domain, device: Device, *, grow: bool) -> None:
     :param grow: whether ports and bridges may be added: not while the domain runs.
     :raise XmlDetail: no place is left.
     """
-    chipset = chipset_of(domain)
-    wish = wants(device, chipset)
+    platform = platform_of(domain)
+    wish = wants(device, platform)
     bus = Bus(domain)
     place = bus.free_for(wish)
-    if place is None and grow and chipset.express and wish in (Wish.EXPRESS, Wish.CONVENTIONAL):
+    if place is None and grow and platform.express and wish in (Wish.EXPRESS, Wish.CONVENTIONAL):
         if bus.free_for(Wish.EXPRESS) is None:
             _add_controller(domain, PciModel.PCIE_ROOT_PORT)
         if wish is Wish.CONVENTIONAL:
@@ -180,7 +180,7 @@ def place_device(domain: Domain, device: Device, *, grow: bool) -> None:
         raise XmlDetail(
             f"no free PCI slot is left for {_name(device)}",
             domain=domain.name,
-            hint="add <controller type='pci' model='pcie-root-port'/> to the definition" if chipset.express else None,
+            hint="add <controller type='pci' model='pcie-root-port'/> to the definition" if platform.express else None,
         )
     device.address = _address(place)
 
@@ -203,20 +203,20 @@ def pci_controllers(domain: Domain) -> list[Controller]:
 
 def bus_name(domain: Domain, index: int) -> str:
     """QEMU's name of a PCI bus."""
-    return chipset_of(domain).root_bus if index == 0 else f"pci.{index}"
+    return platform_of(domain).root_bus if index == 0 else f"pci.{index}"
 
 
-def wants(device: Device, chipset: Chipset) -> Wish:
+def wants(device: Device, platform: Platform) -> Wish:
     """What kind of place a device wants; on pc every card is conventional."""
-    wish = _wish(device, chipset)
-    if not chipset.express and wish is Wish.EXPRESS:
+    wish = _wish(device, platform)
+    if not platform.express and wish is Wish.EXPRESS:
         return Wish.CONVENTIONAL
     return wish
 
 
-def _wish(device: Device, chipset: Chipset) -> Wish:
+def _wish(device: Device, platform: Platform) -> Wish:
     if isinstance(device, Controller):
-        return _wish_of_controller(device, chipset)
+        return _wish_of_controller(device, platform)
     model = getattr(device, "model", None)
     if str(model) == "virtio-transitional":
         return Wish.CONVENTIONAL
@@ -251,7 +251,7 @@ _BRIDGES = {
 _EXPRESS_USB = (UsbModel.QEMU_XHCI, UsbModel.NEC_XHCI)
 
 
-def _wish_of_controller(controller: Controller, chipset: Chipset) -> Wish:
+def _wish_of_controller(controller: Controller, platform: Platform) -> Wish:
     kind, model = controller.type, controller.model
     if kind is ControllerType.PCI:
         return _BRIDGES.get(PciModel(model), Wish.NONE) if model in list(PciModel) else Wish.NONE
@@ -266,22 +266,22 @@ def _wish_of_controller(controller: Controller, chipset: Chipset) -> Wish:
     return Wish.EXPRESS if kind is ControllerType.VIRTIO_SERIAL else Wish.NONE
 
 
-def fixed_place(controller: Controller, chipset: Chipset) -> Place | None:
+def fixed_place(controller: Controller, platform: Platform) -> Place | None:
     """Where a controller sits that the machine has built in; None for others."""
     if controller.index != 0:
         return None
-    known = _FIXED.get((chipset, controller.type, controller.model))
-    return known or _FIXED.get((chipset, controller.type, None))
+    known = _FIXED.get((platform.board, controller.type, controller.model))
+    return known or _FIXED.get((platform.board, controller.type, None))
 
 
-def _place_fixed(domain: Domain, chipset: Chipset) -> None:
+def _place_fixed(domain: Domain, platform: Platform) -> None:
     for controller in domain.devices.controllers:
-        place = fixed_place(controller, chipset)
+        place = fixed_place(controller, platform)
         if place is not None and needs_place(controller) and Bus(domain).is_free(place):
             controller.address = _address(place)
     video = domain.devices.videos[0] if domain.devices.videos else None
-    if video is not None and needs_place(video) and wants(video, chipset) is not Wish.NONE:
-        place = _PRIMARY_VIDEO[chipset]
+    if video is not None and needs_place(video) and wants(video, platform) is not Wish.NONE:
+        place = _PRIMARY_VIDEO.get(platform.board, (0, 1, 0))
         if Bus(domain).is_free(place):
             video.address = _address(place)
 

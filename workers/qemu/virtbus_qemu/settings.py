@@ -8,6 +8,77 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
+class Descriptors:
+    """Which of QEMU's files and sockets are opened for it and passed as descriptors, and under which numbers.
+
+    None leaves the opening to QEMU, by path or name.
+    """
+
+    monitor: int = 3
+    """The monitor's listening socket."""
+    sockets: int | None = None
+    """Listening sockets of character devices: each gets this number where one was given. QEMU is told the number
+    once per socket, so that two sockets have two numbers only where the opener renumbers them."""
+    first_file: int | None = None
+    """Files and logs of character devices, counted from here."""
+    first_tap: int | None = None
+    """Tap devices."""
+    vhost_net: int | None = None
+    """/dev/vhost-net."""
+    vsock: int | None = None
+    """/dev/vhost-vsock."""
+    helper: int | None = None
+    """Sockets of slirp's helper."""
+    vhost_user_gpu: int | None = None
+    """Sockets of GPU processes."""
+    vdpa: Mapping[str, int] = field(default_factory=dict)
+    """vDPA devices by path."""
+    groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Groups of descriptors that the user passed for disks, by name."""
+    writable_groups: frozenset[str] = frozenset()
+    """Those of them that may be written to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TlsSettings:
+    """Encryption of one kind of connection."""
+
+    enabled: bool = False
+    folder: Path
+    """Where its certificates lie."""
+    verify: bool = False
+    """Whether clients must have a certificate too."""
+    secret: str | None = None
+    """The UUID of the secret that opens the key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DisplaySettings:
+    """VNC, SPICE and RDP."""
+
+    vnc_listen: str = "127.0.0.1"
+    """Where VNC servers listen that name no address."""
+    vnc_ports: tuple[int, int] = (5900, 65535)
+    """The first and the last port of VNC servers that choose their own."""
+    vnc_tls: TlsSettings = TlsSettings(folder=Path("/etc/pki/virtbus-vnc"))
+    vnc_sasl: bool = False
+    vnc_auto_socket: bool = False
+    """Whether VNC servers that say nothing listen on a unix socket of the domain's folder."""
+    vnc_password: str | None = None
+    spice_listen: str = "127.0.0.1"
+    spice_tls: TlsSettings = TlsSettings(folder=Path("/etc/pki/virtbus-spice"))
+    spice_sasl: bool = False
+    spice_auto_socket: bool = False
+    spice_password: str | None = None
+    rdp_listen: str = "127.0.0.1"
+    rdp_tls: TlsSettings = TlsSettings(folder=Path("/etc/pki/virtbus-rdp"))
+    sasl: Path | None = None
+    """A folder of SASL's configuration in place of the system's."""
+    host_audio_without_graphics: bool = False
+    """Whether guests without graphics may use the host's sound."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class QemuSettings:
     """Settings of one host."""
 
@@ -23,11 +94,22 @@ class QemuSettings:
     """Whether QEMU's seccomp filter is on."""
     run_as: str | None = None
     """The user that QEMU becomes once it has opened its files; None keeps the worker's."""
-    vnc_listen: str = "127.0.0.1"
-    """Where VNC servers listen that name no address."""
-    vnc_ports: tuple[int, int] = (5900, 65535)
-    """The first and the last port of VNC servers that choose their own."""
     vhost_net: bool = False
     """Whether virtio cards on a tap device use the kernel's vhost-net unless they say otherwise."""
     spare_root_ports: int = 1
     """How many free PCIe root ports a new q35 domain gets besides those it needs, for hot-plug."""
+    channels: Path | None = None
+    """Where the sockets of channels lie that name none; None for the domain's runtime folder."""
+    runtime: Path = Path("/run/virtbus/qemu")
+    """Where sockets of helper processes lie: passt, dbus, rdp."""
+    display: DisplaySettings = DisplaySettings()
+    chardev_tls: TlsSettings = TlsSettings(folder=Path("/etc/pki/virtbus-chardev"))
+    vxhs_tls: TlsSettings = TlsSettings(folder=Path("/etc/pki/virtbus-vxhs"))
+    nbd_tls: TlsSettings = TlsSettings(folder=Path("/etc/pki/virtbus-nbd"))
+    nbdkit: frozenset[str] | None = None
+    """The plugins and filters of nbdkit, where it shall reach network disks; None leaves them to QEMU."""
+    numa_nodes: frozenset[int] | None = None
+    """The host's NUMA nodes; None for those that it has."""
+    gic: frozenset[str] = frozenset()
+    """Versions of ARM's interrupt controller that the host has, such as 2 and 3, where QEMU did not say."""
+    descriptors: Descriptors = Descriptors()

@@ -41,9 +41,7 @@ class QemuTuning(Tuning):
             self._observe(machine, count, work)
 
     async def _add_cpu(self, machine: Machine, slot: dict[str, Any], number: int) -> None:
-        await machine.execute(
-            "device_add", {"driver": slot["type"], "id": f"{PLUGGED}{number}", **slot["props"]}
-        )
+        await machine.execute("device_add", {"driver": slot["type"], "id": f"{PLUGGED}{number}", **slot["props"]})
 
     async def _remove_cpus(self, machine: Machine, surplus: int, work: Work, target: Target) -> None:
         names = await _plugged_cpus(machine)

@@ -3,18 +3,18 @@
     argv = build_argv(live, folder, capabilities, settings)
 
 The domain is complete and prepared (`definition.complete`, `live.prepare`): every device has its address and alias.
-What is set in it and has no effect on the command line is refused with its path.
+`SECTIONS` is the order of the options, libvirt's own. What is set in the domain and has no effect on the command line
+is refused with its path.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from virtbus.domain.address import PciAddress
-from virtbus.domain.chardev import Channel, Console, Serial
+from virtbus.domain.chardev import Channel, Console, Parallel, Serial
 from virtbus.domain.controller import Controller, ControllerType
 from virtbus.domain.device import Device
 from virtbus.domain.disk import Disk
@@ -27,17 +27,16 @@ from virtbus.domain.memorydevice import MemoryDevice
 from virtbus.domain.rng import Rng
 from virtbus.domain.security import SecurityLabelType
 from virtbus.domain.smalldevice import Vsock
-from virtbus.domain.sound import AudioType
 from virtbus.domain.video import Video
 from virtbus.domain.watchdog import Panic, Watchdog
 from virtbus.errors import ConfigUnsupported
 from virtbus_qemu import journal
 from virtbus_qemu.capabilities import Capabilities
-from virtbus_qemu.chipset import chipset_of
-from virtbus_qemu.command import chardev, controller, disk, machine, memory, network, screen, small
-from virtbus_qemu.command.parts import Command, Context, Describe, Parts, escape
+from virtbus_qemu.command import chardev, controller, disk, frame, machine, memory, network, screen, small, sound
+from virtbus_qemu.command.parts import Command, Context, Describe, Parts
 from virtbus_qemu.folder import DomainFolder
 from virtbus_qemu.ledger import read_through, refuse_unread, watch
+from virtbus_qemu.platform import platform_of
 from virtbus_qemu.settings import QemuSettings
 
 DESCRIBE: dict[type[Device], Describe] = {
@@ -59,11 +58,59 @@ DESCRIBE: dict[type[Device], Describe] = {
 }
 """How each kind of device is described; other kinds are refused."""
 
-#: Where QEMU finds the monitor's listening socket.
-MONITOR_DESCRIPTOR = 3
+Section = Callable[[Context], Iterable[str]]
 
 #: Fields of a domain and its devices that others act on: the record, the worker, or nobody, by their meaning.
 _ELSEWHERE = ("id", "title", "description", "metadata", "current_memory")
+
+
+def devices(*kinds: type[Device]) -> Section:
+    """The section of all devices of these kinds, each kind in the order of the definition."""
+
+    def section(context: Context) -> Iterator[str]:
+        for kind in kinds:
+            for device in _of_kind(kind, context.domain):
+                read_through(device.alias)
+                yield from describe(device, context).arguments()
+
+    return section
+
+
+SECTIONS: tuple[Section, ...] = (
+    frame.name,
+    machine.machine,
+    machine.processor,
+    memory.options,
+    machine.topology,
+    frame.iothreads,
+    frame.identity,
+    machine.firmware,
+    frame.plain,
+    frame.monitor,
+    machine.clock,
+    frame.no_shutdown,
+    machine.power_management,
+    machine.boot,
+    devices(Controller, MemoryDevice, Disk, Interface, Serial, Parallel, Channel, Console, Input),
+    sound.audio,
+    devices(Graphics, Video, Watchdog, Memballoon, Rng, Panic, Vsock),
+    frame.extras,
+    frame.confinement,
+    frame.messages,
+)
+"""The parts of a command line, in libvirt's order."""
+
+_IN_ORDER = frozenset(DESCRIBE)
+"""The kinds of devices that some section writes."""
+
+
+def command_line(context: Context) -> list[str]:
+    """The emulator and its options, in libvirt's order, whatever of the domain has no effect on them.
+
+    :raise ConfigUnsupported: something in the domain cannot be done.
+    """
+    emulator = context.domain.devices.emulator or str(context.settings.emulator)
+    return [emulator, *(word for section in SECTIONS for word in section(context))]
 
 
 def build_argv(live: Domain, folder: DomainFolder, capabilities: Capabilities, settings: QemuSettings) -> list[str]:
@@ -73,30 +120,12 @@ def build_argv(live: Domain, folder: DomainFolder, capabilities: Capabilities, s
     """
     domain = watch(live)
     context = context_of(domain, folder.path, capabilities, settings)
-    argv = [
-        domain.devices.emulator or str(settings.emulator),
-        *("-name", f"guest={escape(domain.name)},debug-threads=on", "-S"),
-        *machine.machine(context),
-        *machine.processor(context),
-        *memory.options(context),
-        *_identity(domain),
-        *machine.firmware(context),
-        *("-display", "none", "-no-user-config", "-nodefaults"),
-        *("-chardev", f"socket,id=charmonitor,fd={MONITOR_DESCRIPTOR},server=on,wait=off"),
-        *("-mon", "chardev=charmonitor,id=monitor,mode=control"),
-        *machine.clock(context),
-        *machine.endings(context),
-        *machine.power_management(context),
-        *machine.boot(context),
-        *_iothreads(domain),
-        *_audio(domain),
-        *(word for _, parts in _described(context) for word in parts.arguments()),
-        *_extras(domain),
-        *_confinement(settings),
-        *("-msg", "timestamp=on"),
-        *journal.arguments(folder.journal),
-    ]
-    environment(domain)
+    argv = [*command_line(context), *journal.arguments(folder.journal)]
+    for device in domain.devices.every():
+        if not isinstance(device, tuple(_IN_ORDER)):
+            describe(device, context)
+    frame.environment(domain)
+    machine.endings(domain)
     for label in domain.seclabels:
         if label.type is SecurityLabelType.NONE:
             read_through(label)
@@ -107,9 +136,12 @@ def build_argv(live: Domain, folder: DomainFolder, capabilities: Capabilities, s
 
 
 def settle(live: Domain, folder: DomainFolder, capabilities: Capabilities, settings: QemuSettings) -> list[Command]:
-    """The QMP commands that a new QEMU is sent before the guest runs: limits, passwords, links, the balloon."""
+    """The QMP commands that a new QEMU is sent before the guest runs: what ends it, limits, passwords, links, the
+    balloon."""
     context = context_of(live, folder.path, capabilities, settings)
-    commands = [command for _, parts in _described(context) for command in parts.settle]
+    commands = [Command("set-action", machine.endings(live))]
+    for device in live.devices.every():
+        commands += describe(device, context).settle
     if live.memory and live.current_memory and live.current_memory.kib < live.memory.kib and live.devices.memballoon:
         commands.append(Command("balloon", {"value": live.current_memory.kib * 1024}))
     return commands
@@ -117,7 +149,7 @@ def settle(live: Domain, folder: DomainFolder, capabilities: Capabilities, setti
 
 def context_of(domain: Domain, folder: Path, capabilities: Capabilities, settings: QemuSettings) -> Context:
     """What descriptions of this domain's devices depend on."""
-    return Context(domain, chipset_of(domain), capabilities, settings, folder, machine.boot_order(domain))
+    return Context(domain, platform_of(domain), capabilities, settings, folder, machine.boot_order(domain))
 
 
 def describe(device: Device, context: Context) -> Parts:
@@ -135,83 +167,48 @@ def describe(device: Device, context: Context) -> Parts:
     )
 
 
-def _described(context: Context) -> Iterator[tuple[Device, Parts]]:
-    # Buses come before what sits on them, and a bridge before a bridge on it.
-    controllers = context.domain.devices.controllers
+def _of_kind(kind: type[Device], domain: Domain) -> Iterable[Device]:
+    if kind is Controller:
+        return _controllers(domain)
+    return (each for each in domain.devices.every() if isinstance(each, kind))
+
+
+#: The order in which buses are made.
+_BUSES = (
+    ControllerType.PCI,
+    ControllerType.USB,
+    ControllerType.SCSI,
+    ControllerType.IDE,
+    ControllerType.SATA,
+    ControllerType.VIRTIO_SERIAL,
+    ControllerType.CCID,
+)
+
+
+def _controllers(domain: Domain) -> list[Controller]:
+    """Buses come before what sits on them, and a bridge before a bridge on it."""
+    controllers = domain.devices.controllers
     depth = {each.index: _depth(each, controllers) for each in controllers if each.type is ControllerType.PCI}
 
-    def order(each: Controller) -> tuple[int, int, bool]:
-        is_pci = each.type is ControllerType.PCI
-        return depth[each.index] if is_pci else len(controllers), each.index or 0, each.master is not None
+    def order(each: Controller) -> tuple[int, int]:
+        rank = _BUSES.index(each.type) if each.type in _BUSES else len(_BUSES)
+        return rank, depth[each.index] if each.type is ControllerType.PCI else 0
 
-    others = (each for each in context.domain.devices.every() if not isinstance(each, Controller))
-    for device in (*sorted(controllers, key=order), *others):
-        read_through(device.alias)
-        yield device, describe(device, context)
+    return sorted(controllers, key=order)
 
 
 def _depth(controller: Controller, controllers: list[Controller]) -> int:
     """How many bridges are between a PCI controller and the root."""
     above = {each.index: each for each in controllers if each.type is ControllerType.PCI}
     depth, here = 0, controller
-    while isinstance(here.address, PciAddress) and depth <= len(above):
+    while isinstance(here.address, PciAddress) and depth <= len(above) and here.address.bus in above:
         depth, here = depth + 1, above[here.address.bus]
     return depth
 
 
-def _identity(domain: Domain) -> list[str]:
-    options = ["-uuid", str(domain.uuid)] if domain.uuid else []
-    if domain.genid:
-        genid = {"driver": "vmgenid", "guid": domain.genid, "id": "vmgenid0"}
-        options += ["-device", json.dumps(genid)]
-    if domain.features and domain.features.vmcoreinfo and domain.features.vmcoreinfo.state is not False:
-        options += ["-device", json.dumps({"driver": "vmcoreinfo"})]
-    return options
-
-
-def _iothreads(domain: Domain) -> list[str]:
-    named = [each.id for each in domain.iothread_ids.iothreads] if domain.iothread_ids else []
-    free = (number for number in range(1, (domain.iothreads or 0) + len(named) + 1) if number not in named)
-    numbers = [*named, *(next(free) for _ in range((domain.iothreads or 0) - len(named)))]
-    return [
-        word
-        for number in numbers
-        for word in ("-object", json.dumps({"qom-type": "iothread", "id": f"iothread{number}"}))
-    ]
-
-
-def _audio(domain: Domain) -> list[str]:
-    options: list[str] = []
-    for audio in domain.devices.audios:
-        if audio.type is not AudioType.NONE:
-            raise ConfigUnsupported(
-                f"audio of type {audio.type} is not supported",
-                domain=domain.name,
-                evidence={"path": "/domain/devices/audio/@type"},
-            )
-        options += ["-audiodev", json.dumps({"id": f"audio{audio.id}", "driver": "none"})]
-    return options
-
-
-def _extras(domain: Domain) -> list[str]:
-    extra = domain.qemu_commandline
-    if extra is None:
-        return []
-    return [argument.value for argument in extra.arguments]
-
-
 def environment(live: Domain) -> dict[str, str]:
-    """The environment variables that the definition gives QEMU."""
-    variables: list[Any] = live.qemu_commandline.variables if live.qemu_commandline else []
-    return {variable.name: variable.value or "" for variable in variables}
+    """See `frame.environment`."""
+    return frame.environment(live)
 
 
-def _confinement(settings: QemuSettings) -> list[str]:
-    options: list[str] = []
-    if settings.run_as is not None:
-        options += ["-runas", settings.run_as]
-    if settings.sandbox:
-        # Changing the user is a change of privileges, which the filter would refuse.
-        privileges = "" if settings.run_as else "elevateprivileges=deny,"
-        options += ["-sandbox", f"on,obsolete=deny,{privileges}spawn=deny,resourcecontrol=deny"]
-    return options
+__all__: list[Any] = ["DESCRIBE", "SECTIONS", "build_argv", "command_line", "context_of", "describe", "settle"]

@@ -117,13 +117,13 @@ def _virtio_serial(controller: Controller, context: Context) -> dict[str, Any]:
 
 
 def _sata(controller: Controller, context: Context) -> dict[str, Any] | None:
-    if controller.index == 0 and context.chipset.express:
+    if controller.index == 0 and context.platform.express:
         return None
     return {"driver": "ahci", **place.pci(controller, context)}
 
 
 def _ide(controller: Controller, context: Context) -> dict[str, Any] | None:
-    if controller.index != 0 or context.chipset.express:
+    if controller.index != 0 or context.platform.express:
         raise _unsupported(controller, context)
     return None
 

@@ -115,7 +115,7 @@ def _rotation(disk: Disk) -> dict[str, Any]:
 
 def _sata(disk: Disk, context: Context) -> dict[str, Any]:
     at = _place(disk, context)
-    built_in = context.chipset.express and at.controller == 0
+    built_in = context.platform.express and at.controller == 0
     bus = "ide" if built_in else f"sata{at.controller}"
     return {"driver": _kind(disk, "ide"), "bus": f"{bus}.{at.unit}", **_rotation(disk)}
 

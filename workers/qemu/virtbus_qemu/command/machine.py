@@ -64,7 +64,7 @@ _POLICIES = {
 
 
 def processor(context: Context) -> list[str]:
-    """-cpu and -smp."""
+    """-cpu."""
     domain = context.domain
     cpu = domain.cpu or Cpu()
     words = [_cpu_model(domain, cpu, context)]
@@ -73,7 +73,12 @@ def processor(context: Context) -> list[str]:
         if policy is not None:
             words.append(f"{_FEATURE_NAMES.get(feature.name, feature.name).replace('_', '-')}={policy}")
     words += _cpu_properties(domain, cpu)
-    return ["-cpu", ",".join(words), "-smp", _smp(domain, cpu)]
+    return ["-cpu", ",".join(words)]
+
+
+def topology(context: Context) -> list[str]:
+    """-smp."""
+    return ["-smp", _smp(context.domain, context.domain.cpu or Cpu())]
 
 
 def _cpu_model(domain: Domain, cpu: Cpu, context: Context) -> str:
@@ -296,10 +301,12 @@ _REBOOT = {LifecycleAction.RESTART: "reset", LifecycleAction.DESTROY: "shutdown"
 _PANIC = {LifecycleAction.DESTROY: "shutdown", LifecycleAction.RESTART: "pause", LifecycleAction.PRESERVE: "pause"}
 
 
-def endings(context: Context) -> list[str]:
-    """-action: what happens when the guest powers off, reboots or crashes."""
-    domain = context.domain
-    words = []
+def endings(domain: Domain) -> dict[str, str]:
+    """What set-action is told of what happens when the guest powers off, reboots or crashes.
+
+    :raise ConfigUnsupported: an action that QEMU and the worker do not have.
+    """
+    actions = {}
     for event, action, table, path in (
         ("reboot", domain.on_reboot or LifecycleAction.RESTART, _REBOOT, "on_reboot"),
         ("shutdown", domain.on_poweroff or LifecycleAction.DESTROY, _SHUTDOWN, "on_poweroff"),
@@ -307,8 +314,8 @@ def endings(context: Context) -> list[str]:
     ):
         if action not in table:
             raise _unsupported(domain, f"{path} {action} is not supported", f"/domain/{path}")
-        words.append(f"{event}={table[action]}")
-    return ["-action", ",".join(words)]
+        actions[event] = table[action]
+    return actions
 
 
 def power_management(context: Context) -> list[str]:
@@ -316,7 +323,7 @@ def power_management(context: Context) -> list[str]:
     pm = context.domain.pm
     if pm is None:
         return []
-    chip = "ICH9-LPC" if context.chipset.express else "PIIX4_PM"
+    chip = "ICH9-LPC" if context.platform.express else "PIIX4_PM"
     options: list[str] = []
     for state, name in ((pm.suspend_to_mem, "disable_s3"), (pm.suspend_to_disk, "disable_s4")):
         if state is not None and state.enabled is not None:

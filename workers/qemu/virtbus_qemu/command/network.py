@@ -104,12 +104,6 @@ def _card(interface: Interface, context: Context) -> dict[str, Any]:
     model = interface.model.type if interface.model else "rtl8139"
     is_virtio = model.startswith("virtio")
     name = place.virtio_name("virtio-net", model) if is_virtio else model
-    if name not in context.capabilities.device_types:
-        raise ConfigUnsupported(
-            f"QEMU has no network card {model}",
-            domain=context.domain.name,
-            evidence={"path": "/domain/devices/interface/model/@type"},
-        )
     return {
         "driver": name,
         **(_virtio(interface) if is_virtio else {}),

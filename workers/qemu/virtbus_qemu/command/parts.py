@@ -14,7 +14,7 @@ from typing import Any
 
 from virtbus.domain.domain import Domain
 from virtbus_qemu.capabilities import Capabilities
-from virtbus_qemu.chipset import Chipset
+from virtbus_qemu.platform import Platform
 from virtbus_qemu.settings import QemuSettings
 
 
@@ -49,7 +49,7 @@ class Backend:
 
     def options(self) -> list[str]:
         """As options of a command line."""
-        text = _chardev_option(self.properties) if self.kind is BackendKind.CHARDEV else json.dumps(self.properties)
+        text = _chardev_option(self.properties) if self.kind is BackendKind.CHARDEV else compact(self.properties)
         return [f"-{self.kind}", text]
 
     def add(self) -> Command:
@@ -84,7 +84,7 @@ class Parts:
 
     def arguments(self) -> list[str]:
         """As options of a command line."""
-        device = [] if self.device is None else ["-device", json.dumps(self.device)]
+        device = [] if self.device is None else ["-device", compact(self.device)]
         return [*(option for backend in self.backends for option in backend.options()), *device, *self.options]
 
 
@@ -93,13 +93,17 @@ class Context:
     """What a description may depend on besides the device itself."""
 
     domain: Domain
-    chipset: Chipset
+    platform: Platform
     capabilities: Capabilities
     settings: QemuSettings
     folder: Path
     """The domain's runtime folder."""
     boot_index: Mapping[str, int]
     """The place in the boot order by alias."""
+
+    def has(self, flag: str) -> bool:
+        """Whether QEMU has what a capability flag says."""
+        return self.capabilities.has(flag)
 
 
 Describe = Callable[[Any, Context], Parts]
@@ -113,6 +117,11 @@ def backend(kind: BackendKind, **properties: Any) -> Backend:
 def given(dashed: Mapping[str, Any] | None = None, /, **properties: Any) -> dict[str, Any]:
     """The properties that are not None. QEMU tells dashes and underscores in a device's properties apart."""
     return {name: value for name, value in {**(dashed or {}), **properties}.items() if value is not None}
+
+
+def compact(properties: Mapping[str, Any]) -> str:
+    """JSON without blanks, in the given order."""
+    return json.dumps(properties, separators=(",", ":"), ensure_ascii=False)
 
 
 def on_off(value: bool | None) -> str | None:

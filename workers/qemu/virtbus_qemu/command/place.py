@@ -34,7 +34,7 @@ def built_in(device: Controller, context: Context) -> None:
     address = device.address
     if address is None:
         return
-    place = fixed_place(device, context.chipset)
+    place = fixed_place(device, context.platform)
     if not isinstance(address, PciAddress) or (address.bus, address.slot, address.function) != place or address.domain:
         raise ConfigUnsupported(
             f"controller {device.alias} is built into the machine and cannot be moved",

@@ -37,7 +37,7 @@ def video(device: Video, context: Context) -> Parts:
     is_primary = bool(model.primary) or context.domain.devices.videos[0] is device
     names = _CARDS.get(model.type, (None, None))
     name = names[0] if is_primary else names[1]
-    if name is None or name not in context.capabilities.device_types:
+    if name is None:
         raise ConfigUnsupported(
             f"video card {model.type} is not supported" + ("" if is_primary else " as a further one"),
             domain=context.domain.name,
@@ -116,7 +116,7 @@ def _where(device: Graphics, context: Context) -> str:
             domain=context.domain.name,
             evidence={"path": "/domain/devices/graphics/listen/@network"},
         )
-    address = (listen.address if listen else None) or device.listen or context.settings.vnc_listen
+    address = (listen.address if listen else None) or device.listen or context.settings.display.vnc_listen
     shown = f"[{address}]" if ":" in address else address
     # Whether the port was chosen by the worker or by the definition makes no difference any more.
     _ = device.autoport

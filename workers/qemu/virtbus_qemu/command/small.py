@@ -86,7 +86,7 @@ def watchdog(device: Watchdog, context: Context) -> Parts:
     if action is None or any(each.action is not device.action for each in context.domain.devices.watchdogs):
         raise _unsupported(context, "watchdog", "@action", device.action)
     settle = (Command("watchdog-set-action", {"action": action}),)
-    if device.model is WatchdogModel.ITCO and context.chipset.express:
+    if device.model is WatchdogModel.ITCO and context.platform.express:
         # Built into the chipset; without this its action is never taken.
         return Parts(options=("-global", "ICH9-LPC.noreboot=off"), settle=settle)
     if device.model is WatchdogModel.I6300ESB:
