@@ -22,6 +22,8 @@ from uuid import UUID
 
 from virtbus.domain import Device, Domain
 from virtbus.observations import Observe, Observed
+from virtbus.operations.process import Completed
+from virtbus.operations.snapshot import SnapshotSummary
 from virtbus.operations.statistics import DomainStatistics, Group
 from virtbus.state import DomainState
 
@@ -280,6 +282,63 @@ class Statistics(Facet):
     ) -> AsyncIterator[DomainStatistics]:
         """The figures of each domain as it answers, none older than the call; one that does not answer within
         `patience` seconds comes with `timed_out` and delays no other."""
+
+
+class Snapshots(Facet):
+    """Points in a domain's life that it can be taken back to, kept by the hypervisor."""
+
+    @abstractmethod
+    async def snapshots(self, target: Target, timeout: float) -> list[SnapshotSummary]:
+        """All of a domain's snapshots, parents before children."""
+
+    @abstractmethod
+    async def create_snapshot(
+        self, target: Target, name: str, description: str, work: Work, *, disks_only: bool
+    ) -> SnapshotSummary:
+        """Take a snapshot; the domain is in the same state afterwards as before. One of that name that an earlier
+        attempt made is the one.
+
+        :raises AlreadyExists: there is another one of that name.
+        :raises ConfigUnsupported: the domain cannot be held in a snapshot so.
+        """
+
+    @abstractmethod
+    async def revert_snapshot(self, target: Target, name: str, work: Work) -> None:
+        """Take the domain back; observes Stopped and Started (`from-snapshot`) as they come.
+
+        :raises NoSnapshot: there is none of that name.
+        """
+
+    @abstractmethod
+    async def delete_snapshot(self, target: Target, name: str, work: Work, *, children: bool) -> None:
+        """Delete a snapshot, and with `children` all that stand on it.
+
+        :raises NoSnapshot: there is none of that name.
+        """
+
+
+class Saving(Facet):
+    """A running domain in a file of the host."""
+
+    @abstractmethod
+    async def save(self, target: Target, file: str, work: Work) -> None:
+        """Write the domain to the file and end it; observes Stopped (`saved`). What fails leaves it running and no
+        file."""
+
+    @abstractmethod
+    async def restore(self, target: Target, definition: Domain, file: str, work: Work, *, paused: bool) -> None:
+        """Let the domain run on from the file; observes Started (`restored`)."""
+
+
+class Processes(Facet):
+    """Programs inside the guest."""
+
+    @abstractmethod
+    async def run_process(
+        self, target: Target, command: Sequence[str], environment: Mapping[str, str], text: str, work: Work
+    ) -> Completed:
+        """Run a program in the guest, with `text` as its standard input, and wait for its end. Where the job is given
+        up, the program is ended too."""
 
 
 class Console(Facet):

@@ -12,6 +12,7 @@
     │   ├── NoHost                 NO_CONNECT              404
     │   ├── NoDomain               NO_DOMAIN               404
     │   ├── NoDevice               DEVICE_MISSING          404
+    │   ├── NoSnapshot             NO_DOMAIN_SNAPSHOT      404
     │   └── NoJob                  INVALID_ARG             404
     ├── Conflict                   OPERATION_INVALID       409
     │   ├── WrongState             OPERATION_INVALID       409
@@ -217,6 +218,12 @@ class NoDevice(NotFound):
     """The domain has no such device."""
 
     code = ErrorCode.DEVICE_MISSING
+
+
+class NoSnapshot(NotFound):
+    """The domain has no such snapshot."""
+
+    code = ErrorCode.NO_DOMAIN_SNAPSHOT
 
 
 class NoJob(NotFound):

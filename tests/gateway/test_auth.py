@@ -25,6 +25,8 @@ ALLOWED = {
     "domain:start": "operator admin",
     "domain:tune": "operator admin",
     "domain:console": "operator admin",
+    "domain:snapshot": "operator admin",
+    "domain:exec": "operator admin",
     "device:attach": "operator admin",
     "device:detach": "operator admin",
     "job:cancel": "operator admin",

@@ -14,6 +14,7 @@ from virtbus.errors import VirtbusError
 from virtbus.operations.device import DeviceList
 from virtbus.operations.domain import DomainSummary, DomainXml
 from virtbus.operations.host import HostCapabilities, HostList, HostSummary
+from virtbus.operations.snapshot import SnapshotList
 from virtbus.records import JobRecord
 
 DONE = {
@@ -36,6 +37,12 @@ DONE = {
     "device.change-media": "Medium of {alias} changed",
     "device.detach": "Device {alias} {outcome}",
     "device.detach-described": "Device {alias} {outcome}",
+    "domain.save": "Domain '{name}' saved to {file}",
+    "domain.restore": "Domain '{name}' restored",
+    "domain.exec": "",
+    "snapshot.create": "Snapshot {name} created",
+    "snapshot.revert": "Domain '{domain}' is back at snapshot {snapshot}",
+    "snapshot.delete": "Snapshot {snapshot} deleted",
     "qemu.monitor-command": "",
 }
 """What is said once a change is done, from its result and the verb's arguments."""
@@ -105,6 +112,15 @@ def _document(result: DomainXml | HostCapabilities) -> View:
     return View(None, text=result.content)
 
 
+def _snapshots(result: SnapshotList) -> View:
+    rows = [
+        (each.name, each.created and each.created.isoformat(timespec="seconds"), each.parent,
+         "current" if each.current else "", each.description)
+        for each in result.snapshots
+    ]  # fmt: skip
+    return View(None, table=Table(("Name", "Created", "Parent", "State", "Description"), rows))
+
+
 VIEWS: dict[type[BaseModel], Callable[[Any], View]] = {
     HostList: _host_list,
     HostSummary: _host,
@@ -112,5 +128,6 @@ VIEWS: dict[type[BaseModel], Callable[[Any], View]] = {
     DomainSummary: _domain,
     DomainXml: _document,
     DeviceList: _devices,
+    SnapshotList: _snapshots,
     JobRecord: _job,
 }

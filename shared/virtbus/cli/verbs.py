@@ -40,9 +40,9 @@ class Verb:
     """`module:function` below virtbus.cli; the function takes a Session and returns what to show."""
 
 
-MANAGE, MONITOR, EVENTS, HOSTS, JOBS, ITSELF, SERVICES = (
-    "Domain Management", "Domain Monitoring", "Domain Events", "Host and Hypervisor", "Jobs", "Virtbus itself",
-    "Services",
+MANAGE, MONITOR, SNAPSHOTS, EVENTS, HOSTS, JOBS, ITSELF, SERVICES = (
+    "Domain Management", "Domain Monitoring", "Snapshots", "Domain Events", "Host and Hypervisor", "Jobs",
+    "Virtbus itself", "Services",
 )  # fmt: skip
 
 STATES = ("nostate", "running", "blocked", "paused", "shutdown", "shutoff", "crashed", "pmsuspended")
@@ -80,9 +80,17 @@ VERBS: tuple[Verb, ...] = (
     Verb(MANAGE, "domuuid", "Show a domain's UUID.", (DOMAIN,), None, "identity:domuuid"),
     Verb(MANAGE, "dumpxml", "Show a domain's XML.",
          (DOMAIN, Argument(("--inactive",), "as it was defined", "live", action="store_false")), "domain.xml"),
+    Verb(MANAGE, "exec", "Run a program in a guest, and show what it writes.",
+         (DOMAIN, positional("command", "the program and its arguments, after --", "command", nargs="+")),
+         "domain.exec", "guest:run"),
     Verb(MANAGE, "reboot", "Ask the guest to reboot.", (DOMAIN,), "domain.reboot"),
     Verb(MANAGE, "reset", "Reset a domain as its reset button would.", (DOMAIN,), "domain.reset"),
+    Verb(MANAGE, "restore", "Let a domain run on from a file that it was saved to.",
+         (DOMAIN, positional("file", "an absolute path on the host", "file"),
+          flag("--paused", "leave its virtual CPUs stopped", "paused")), "domain.restore"),
     Verb(MANAGE, "resume", "Let a suspended domain run on.", (DOMAIN,), "domain.resume"),
+    Verb(MANAGE, "save", "Write a running domain to a file of its host and stop it.",
+         (DOMAIN, positional("file", "an absolute path on the host", "file")), "domain.save"),
     Verb(MANAGE, "screenshot", "Take a picture of a domain's screen, as PNG.",
          (DOMAIN, positional("file", "where to write it; - is standard output", nargs="?"),
           option("--screen", "which screen", "screen", parse=int)), "domain.screenshot", "console:screenshot"),
@@ -133,6 +141,18 @@ VERBS: tuple[Verb, ...] = (
           option("--interval", "seconds between two looks", parse=float, default=2.0),
           option("--count", "how many looks", parse=int)), "host.stats", "top:top"),
 
+    Verb(SNAPSHOTS, "snapshot-create-as", "Take a snapshot of a domain.",
+         (DOMAIN, positional("snapshot", "the snapshot's name; made from the time where none is given", "snapshot",
+                             nargs="?"),
+          positional("description", "what it is for", "description", nargs="?", default=""),
+          flag("--disk-only", "leave out the guest's memory", "disks_only")), "snapshot.create"),
+    Verb(SNAPSHOTS, "snapshot-delete", "Delete a snapshot; the domain stays as it is.",
+         (DOMAIN, positional("snapshot", "the snapshot's name", "snapshot"),
+          flag("--children", "and all that stand on it", "children")), "snapshot.delete"),
+    Verb(SNAPSHOTS, "snapshot-list", "List a domain's snapshots.", (DOMAIN,), "snapshot.list"),
+    Verb(SNAPSHOTS, "snapshot-revert", "Take a domain back to a snapshot; what its disks got since is lost.",
+         (DOMAIN, positional("snapshot", "the snapshot's name", "snapshot")), "snapshot.revert"),
+
     Verb(EVENTS, "event", "Wait for an event, or follow all of them.",
          (flag("--follow", "go on until interrupted"), option("--cursor", "go on after this one"),
           Argument(("--kind",), "only of this kind; may be repeated", action="append", complete="kinds"),
@@ -181,4 +201,5 @@ SERVICE_COMMANDS: tuple[Service, ...] = (
     Service("token", "Create, list and revoke tokens.", "gateway"),
     Service("up", "Run all of Virtbus on this machine.", "all"),
     Service("worker", "Run a worker: virtbus worker FAMILY --host NAME.", "all"),
+    Service("xml", "Format, validate and compare libvirt's XML in files; show command lines.", "cli"),
 )

@@ -4,7 +4,19 @@ HTTP routes, CLI verbs, SDK calls, worker dispatch and documentation read these 
 Importing this package registers all of them in `OPERATIONS`.
 """
 
-from virtbus.operations import console, device, domain, host, job, qemu, statistics, tuning
+from virtbus.operations import (
+    console,
+    device,
+    domain,
+    host,
+    job,
+    process,
+    qemu,
+    saving,
+    snapshot,
+    statistics,
+    tuning,
+)
 from virtbus.operations.declaration import OPERATIONS, DomainOperation, HostOperation, Kind, Operation
 from virtbus.operations.fields import Affect
 
@@ -20,7 +32,10 @@ __all__ = [
     "domain",
     "host",
     "job",
+    "process",
     "qemu",
+    "saving",
+    "snapshot",
     "statistics",
     "tuning",
 ]

@@ -7,10 +7,11 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from virtbus.bus.queries import Answer
-from virtbus.driver import Console, Driver, HostFacts, Statistics, Target
+from virtbus.driver import Console, Driver, HostFacts, Snapshots, Statistics, Target
 from virtbus.errors import NoDomain, NotSupported, WrongState
 from virtbus.operations.console import Screenshot, TakeScreenshot
 from virtbus.operations.host import HostCapabilities
+from virtbus.operations.snapshot import ListSnapshots, SnapshotList
 from virtbus.operations.statistics import (
     DomainStatistics,
     GetDomainStatistics,
@@ -62,6 +63,14 @@ def answers(served: Served, facts: HostFacts) -> Mapping[str, Answer]:
         content = await served.driver.screenshot(await desk.target(), query.screen, query.timeout - 0.5)
         return Screenshot(content=content).model_dump(mode="python")
 
+    async def snapshots(arguments: dict[str, Any]) -> dict[str, Any]:
+        query = ListSnapshots.model_validate({"host": served.host} | arguments)
+        desk = _desk(served, query.domain)
+        if not isinstance(served.driver, Snapshots):
+            raise _unsupported(served, "snapshot.list")
+        found = await served.driver.snapshots(await desk.target(), query.timeout - 0.5)
+        return SnapshotList(snapshots=found).model_dump(mode="json")
+
     async def cancel(arguments: dict[str, Any]) -> dict[str, Any]:
         return {"found": served.cancel(str(arguments.get("job")), str(arguments.get("principal", "somebody")))}
 
@@ -70,6 +79,7 @@ def answers(served: Served, facts: HostFacts) -> Mapping[str, Answer]:
         "domain.stats": domain_statistics,
         "host.stats": host_statistics,
         "domain.screenshot": screenshot,
+        "snapshot.list": snapshots,
         "job.cancel": cancel,
     }
 

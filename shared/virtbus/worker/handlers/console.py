@@ -1,13 +1,14 @@
-"""Keyboard and the hypervisor's own language: effects that cannot be looked up afterwards."""
+"""Keyboard, programs in the guest and the hypervisor's own language: effects that cannot be looked up afterwards."""
 
 from __future__ import annotations
 
 from typing import cast
 
-from virtbus.driver import Console, Monitor
+from virtbus.driver import Console, Monitor, Processes
 from virtbus.errors import OutcomeUnknown
 from virtbus.operations.console import SendKeys
 from virtbus.operations.declaration import Empty
+from virtbus.operations.process import Completed, RunProcess
 from virtbus.operations.qemu import MonitorCommand, MonitorReply
 from virtbus.worker.handlers.case import Case, Handler
 
@@ -36,6 +37,18 @@ async def monitor_command(case: Case) -> MonitorReply:
     return MonitorReply(reply=reply)
 
 
+async def run_process(case: Case) -> Completed:
+    """Run a program in the guest."""
+    operation = cast(RunProcess, case.operation)
+    driver = case.facet(Processes)
+    case.require_active()
+    _refuse_second(case)
+    target = await case.desk.target()
+    return await driver.run_process(
+        target, operation.command, operation.environment, operation.input, case.work
+    )
+
+
 def _refuse_second(case: Case) -> None:
     """:raises OutcomeUnknown: an earlier attempt had begun; the hypervisor does not tell how it went."""
     if case.work.begun is not None:
@@ -45,4 +58,8 @@ def _refuse_second(case: Case) -> None:
         )
 
 
-HANDLERS: dict[str, Handler] = {"domain.send-key": send_keys, "qemu.monitor-command": monitor_command}
+HANDLERS: dict[str, Handler] = {
+    "domain.send-key": send_keys,
+    "domain.exec": run_process,
+    "qemu.monitor-command": monitor_command,
+}
