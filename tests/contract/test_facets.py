@@ -16,7 +16,10 @@ from virtbus.operations import Operation
 from virtbus.operations.console import SendKeys, TakeScreenshot
 from virtbus.operations.device import AttachDevice
 from virtbus.operations.domain import SuspendDomain
+from virtbus.operations.process import RunProcess
 from virtbus.operations.qemu import MonitorCommand
+from virtbus.operations.saving import SaveDomain
+from virtbus.operations.snapshot import ListSnapshots
 from virtbus.operations.statistics import GetDomainStatistics, GetHostStatistics, Group
 from virtbus.operations.tuning import SetVcpus
 
@@ -28,6 +31,9 @@ SPECIMENS: dict[str, tuple[type[Operation[Any]], dict[str, Any]]] = {
     "Statistics": (GetDomainStatistics, {"group": ["state"]}),
     "Console": (SendKeys, {"keys": ["KEY_A"]}),
     "Monitor": (MonitorCommand, {"command": "query-status"}),
+    "Snapshots": (ListSnapshots, {}),
+    "Saving": (SaveDomain, {"file": "/nowhere/at/all"}),
+    "Processes": (RunProcess, {"command": ["true"]}),
 }
 """An operation of each facet, with its arguments."""
 
