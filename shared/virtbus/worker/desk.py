@@ -66,8 +66,12 @@ class Desk:
         """0 until the record is first written."""
         self._told: deque[tuple[Observation, bool]] = deque()
         self._pumping = False
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._heard = 0
+        """How many observations were told."""
+        self._kept = 0
+        """How many of them are in the record."""
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        """Who waits until so many are in the record."""
         self._lock = asyncio.Lock()
         self._publishing = False
         self._published = 0
@@ -106,17 +110,20 @@ class Desk:
     def tell(self, observation: Observation, *, reconciled: bool = False) -> None:
         """Take an observation; it is recorded in its turn."""
         self._told.append((observation, reconciled))
-        self._idle.clear()
+        self._heard += 1
         if not self._pumping:
             self._pumping = True
             self._post.spawn(self._pump())
 
     async def recorded(self) -> None:
-        """Wait until everything that was told so far is in the record.
+        """Wait until everything that was told so far is in the record; what is told meanwhile is not waited for.
 
         :raises Unavailable: it could not be written; the host will be taken anew and looked at again.
         """
-        await self._idle.wait()
+        if self._kept < self._heard and self._failure is None:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiting.append((self._heard, waiter))
+            await waiter
         if self._failure is not None:
             raise Unavailable("what happened could not be recorded yet", host=self.record.host,
                               domain=self.record.uuid) from self._failure  # fmt: skip
@@ -128,13 +135,21 @@ class Desk:
                     batch = list(self._told)
                     self._told.clear()
                     await uninterrupted(self._record(batch))
+                    self._kept += len(batch)
+                self._release()
         except BaseException as error:
             self._failure = error
+            self._release()
             raise
         finally:
             self._pumping = False
-            if not self._told or self._failure is not None:
-                self._idle.set()
+
+    def _release(self) -> None:
+        """Let those go on who waited for what is in the record now; after a failure all, to be told of it."""
+        while self._waiting and (self._waiting[0][0] <= self._kept or self._failure is not None):
+            _, waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
 
     async def _record(self, batch: list[tuple[Observation, bool]]) -> None:
         """Write what a batch of observations means as one change."""
