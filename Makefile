@@ -5,10 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
-DEBIAN := qemu-system-x86 qemu-utils ovmf
+COUNT ?= 20000
+SEED ?= 0
+DEBIAN := qemu-system-x86 qemu-utils ovmf swtpm passt
 RIVAL := libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients python3-libvirt
 
-.PHONY: help demo test lint bench faults documents qemu qemu-if-possible rival-if-possible clean
+.PHONY: help demo test lint bench faults fuzz documents qemu qemu-if-possible rival-if-possible clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 24
@@ -29,6 +31,9 @@ bench: $(STAMP) qemu rival-if-possible ## side by side with libvirtd; writes ben
 
 faults: $(STAMP) qemu ## jobs while processes are killed and frozen; writes faults.json
 	$(BIN)/python -m tests.faults $(ARGS)
+
+fuzz: $(STAMP) ## broken documents by the thousand: COUNT=100000 SEED=1 CORPUS=FOLDER
+	@$(BIN)/python -m tests.fuzz --count $(COUNT) --seed $(SEED) $(if $(CORPUS),--corpus $(CORPUS)) $(ARGS)
 
 conformance: $(STAMP) ## score on libvirt's own test data: CORPUS=FOLDER with manifest.jsonl
 	@$(BIN)/python -m tests.conformance $(CORPUS) $(ARGS)

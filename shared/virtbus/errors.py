@@ -7,6 +7,8 @@
     │   │   ├── XmlInternal        INTERNAL_ERROR          400   likewise, where libvirt calls it an internal error
     │   │   └── XmlValue           INVALID_ARG             400   likewise, where libvirt calls it an invalid argument
     │   ├── ConfigUnsupported      CONFIG_UNSUPPORTED      422   libvirt knows it, this host's hypervisor does not
+    │   │   ├── CpuIncompatible    CPU_INCOMPATIBLE        422   likewise, for want of a fitting processor
+    │   │   └── NoFirmware         OPERATION_FAILED        422   likewise, for want of a fitting image
     │   └── TooLarge               INVALID_ARG             413
     ├── NotFound                   INTERNAL_ERROR          404
     │   ├── NoHost                 NO_CONNECT              404
@@ -188,6 +190,18 @@ class ConfigUnsupported(InvalidArgument):
 
     code = ErrorCode.CONFIG_UNSUPPORTED
     status = 422
+
+
+class CpuIncompatible(ConfigUnsupported):
+    """The host's processor cannot be what a domain asks for."""
+
+    code = ErrorCode.CPU_INCOMPATIBLE
+
+
+class NoFirmware(ConfigUnsupported):
+    """No image of this host is the firmware that a domain asks for."""
+
+    code = ErrorCode.OPERATION_FAILED
 
 
 class TooLarge(InvalidArgument):

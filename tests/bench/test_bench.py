@@ -68,6 +68,12 @@ def test_a_figure_without_a_rival_is_held_against_its_own_bound() -> None:
     assert not Row("x", "ms", [1.0] * 98 + [20.0] * 2, target=Target(10, of="ours"), of="p99").ok
 
 
+def test_the_best_is_held_against_the_bound_where_others_only_add() -> None:
+    row = Row("x", "ms", [120.0, 90.0, 300.0], target=Target(100, of="ours"), of="best")
+    assert row.ok
+    assert row.document()["ours"] == 90.0
+
+
 def test_what_fails_besides_misses_the_promise() -> None:
     assert not Row("x", "ms", [1.0], [10.0], Target(0.5), fails=["an answer was old"]).ok
 

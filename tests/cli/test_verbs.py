@@ -18,7 +18,10 @@ from virtbus.operations.console import SendKeys
 from virtbus.operations.device import AttachDevice, ChangeMedia, DetachDescribed, DetachDevice, UpdateDevice
 from virtbus.operations.domain import CreateDomain, DefineDomain, SetAutostart, StartDomain, UndefineDomain
 from virtbus.operations.fields import Affect
+from virtbus.operations.process import RunProcess
 from virtbus.operations.qemu import MonitorCommand
+from virtbus.operations.saving import RestoreDomain, SaveDomain
+from virtbus.operations.snapshot import CreateSnapshot, DeleteSnapshot, RevertSnapshot
 from virtbus.operations.tuning import SetMemory, SetVcpus
 from virtbus.records import Event
 
@@ -54,17 +57,28 @@ CHANGES: dict[str, tuple[list[str], Any, dict[str, Any], str]] = {
                       "Device ua-1 removed"),
     "detach-device-alias": (["web1", "ua-cd", "--current"], DetachDevice,
                             {"alias": "ua-cd", "affect": Affect.CURRENT}, "Device ua-1 removed"),
+    "exec": (["web1", "--", "ls", "-l"], RunProcess, {"command": ["ls", "-l"]}, "out\nerr\n(exit status 3)"),
     "qemu-monitor-command": (["web1", '{"execute": "stop", "arguments": {"a": null}}'], MonitorCommand,
                              {"command": "stop", "arguments": {"a": None}}, '{"ok": 1}'),
     "reboot": (["web1"], None, {}, "Domain 'web1' has been rebooted"),
     "reset": (["web1"], None, {}, "Domain 'web1' was reset"),
+    "restore": (["web1", "/var/saved", "--paused"], RestoreDomain, {"file": "/var/saved", "paused": True},
+                "Domain 'web1' restored"),
     "resume": (["web1"], None, {}, "Domain 'web1' resumed"),
+    "save": (["web1", "/var/saved"], SaveDomain, {"file": "/var/saved"}, "Domain 'web1' saved to /var/saved"),
     "send-key": (["web1", "KEY_LEFTCTRL", "KEY_C", "--holdtime", "50"], SendKeys,
                  {"keys": ["KEY_LEFTCTRL", "KEY_C"], "hold": 50}, "Keys sent to 'web1'"),
     "setmem": (["web1", "512M"], SetMemory, {"size": 524288}, "Domain 'web1' may use 1048576 KiB"),
     "setvcpus": (["web1", "2", "--live"], SetVcpus, {"count": 2, "affect": Affect.LIVE},
                  "Domain 'web1' has 2 virtual CPUs"),
     "shutdown": (["web1"], None, {}, "Domain 'web1' has shut down"),
+    "snapshot-create-as": (["web1", "before", "an upgrade", "--disk-only"], CreateSnapshot,
+                           {"snapshot": "before", "description": "an upgrade", "disks_only": True},
+                           "Snapshot before created"),
+    "snapshot-delete": (["web1", "before", "--children"], DeleteSnapshot, {"snapshot": "before", "children": True},
+                        "Snapshot before deleted"),
+    "snapshot-revert": (["web1", "before"], RevertSnapshot, {"snapshot": "before"},
+                        "Domain 'web1' is back at snapshot before"),
     "start": (["web1", "--paused"], StartDomain, {"paused": True}, "Domain 'web1' started"),
     "suspend": (["web1"], None, {}, "Domain 'web1' suspended"),
     "undefine": (["web1", "--nvram"], UndefineDomain, {"nvram": True}, "Domain 'web1' has been undefined"),
@@ -91,6 +105,7 @@ READS: dict[str, tuple[list[str], str]] = {
     "hosts": ([], "alpha   simulated   T 1.0        served         1         1   test:///default"),
     "list": (["--all"], " 4    web1   alpha   running".strip()),
     "screenshot": (["web1", "shot.png"], "Screenshot saved to shot.png"),
+    "snapshot-list": (["web1"], "before   -         -        current   an upgrade"),
     "top": (["--interval", "0.01", "--count", "1"], "alpha   web1   running     0.0"),
     "version": (["--daemon"], "alpha   simulated   T 1.0"),
 }

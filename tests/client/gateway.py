@@ -198,9 +198,12 @@ class FakeGateway:
             assert name is not None
             domain = self.add_domain(name[1], host or "alpha")
         record = self.domains.get((host or "", domain or UUID(int=0)), {})
+        if operation.name == "snapshot.create":
+            return {"name": operation.model_dump()["snapshot"]}
         words = {
             "uuid": str(domain), "name": record.get("name", ""), "state": "running", "reason": "booted", "id": 1,
             "vcpus": 2, "memory": 1048576, "alias": "ua-1", "xml": "<disk/>", "outcome": "removed", "reply": {"ok": 1},
+            "status": 3, "output": "out\n", "errors": "err\n",
         }  # fmt: skip
         return {name: words[name] for name in operation.result.model_fields if name in words}
 
@@ -260,6 +263,10 @@ class FakeGateway:
 
     async def domain_screenshot(self, operation: Any) -> Any:
         return PNG
+
+    async def snapshot_list(self, operation: Any) -> Any:
+        self._domain(operation)
+        return {"snapshots": [{"name": "before", "description": "an upgrade", "current": True}]}
 
     async def device_list(self, operation: Any) -> Any:
         self._domain(operation)

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.conformance import families
 from tests.conformance.refusal import Refused
-from virtbus.errors import VirtbusError
+from virtbus.errors import VirtbusError, XmlError
 
 __all__ = ["FAMILIES", "Refused", "run"]
 
@@ -44,7 +44,17 @@ def run(case: Case, root: Path) -> dict[str, str]:
     """
     try:
         return _ANSWERS[case["family"]](case, root)
+    except XmlError as error:
+        raise Refused(_syntax(case, root, error) if "context" in error.evidence else error.wording) from error
     except VirtbusError as error:
         raise Refused(error.wording) from error
     except FileNotFoundError as error:
         raise Refused(f"Failed to open file '{error.filename}': {error.strerror}") from error
+
+
+def _syntax(case: Case, root: Path, error: XmlError) -> str:
+    """A document that is not well formed, as libvirt tells of it: with the line, and an arrow below it."""
+    found = error.evidence
+    file = root / case["input"][0]
+    arrow = "-" * len(found["context"]) + "^"
+    return f"{file}:{found['line']}: {found['problem']}\n{found['context']}\n{arrow}"

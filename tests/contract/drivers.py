@@ -78,6 +78,7 @@ TEMPLATE = """<domain type='{type}'>
     {boot}
   </os>
   <features><acpi/></features>
+  <cpu><numa><cell id='0' cpus='0-1' memory='{memory}' unit='MiB'/></numa></cpu>
   <devices>
     <controller type='scsi' index='0' model='virtio-scsi'/>
     <controller type='usb' model='qemu-xhci'/>

@@ -103,7 +103,7 @@ CONTRADICTIONS: dict[str, tuple[str, str, type[VirtbusError], str]] = {
     "user alias twice": ("'rng1'", "'ua-data'", XmlDetail, "/domain/devices/rng[2]/alias/@name"),
     "user alias with a space": ("'ua-data'", "'ua-my data'", XmlDetail, "/domain/devices/disk[2]/alias/@name"),
     "user alias without a name": ("'ua-data'", "'ua-'", XmlDetail, "/domain/devices/disk[2]/alias/@name"),
-    "pci address twice": ("bus='0x05'", "bus='0x04'", XmlDetail, "/domain/devices/interface[3]/address"),
+    "pci address twice": ("bus='0x05'", "bus='0x04'", XmlError, "/domain/devices/interface[3]/address"),
     "boot orders of both kinds": (
         "<os><type arch='x86_64' machine='q35'>hvm</type>",
         "<os><type arch='x86_64' machine='q35'>hvm</type><boot dev='hd'/>",
@@ -306,17 +306,23 @@ CONTRADICTIONS: dict[str, tuple[str, str, type[VirtbusError], str]] = {
         XmlDetail,
         "/domain/devices/controller[2]",
     ),
+    "spapr register of more than 32 bits": (
+        "<address type='pci' bus='0x05'/>",
+        "<address type='spapr-vio' reg='0x100000000'/>",
+        ConfigUnsupported,
+        "/domain/devices/interface[3]/address/@reg",
+    ),
+    "shared memory of three MiB": (
+        "<devices>",
+        "<devices><shmem name='s'><model type='ivshmem-plain'/><size unit='M'>3</size></shmem>",
+        XmlError,
+        "/domain/devices/shmem/size",
+    ),
     "zpci uid zero": (
         "<address type='pci' bus='0x05'/>",
         "<address type='pci' bus='0x05'><zpci uid='0x0'/></address>",
         XmlError,
         "/domain/devices/interface[3]/address/zpci/@uid",
-    ),
-    "loadparm with a sign in the boot": (
-        "order='1'",
-        "order='1' loadparm='A?'",
-        XmlInternal,
-        "/domain/devices/disk[2]/boot/@loadparm",
     ),
     "tcp without a service": (
         "<serial type='pty'>",
@@ -344,7 +350,7 @@ CONTRADICTIONS: dict[str, tuple[str, str, type[VirtbusError], str]] = {
     ),
     "queue of an odd size": (
         "<source bridge='br1'/>",
-        "<source bridge='br1'/><driver rx_queue_size='1000'/>",
+        "<source bridge='br1'/><model type='virtio'/><driver rx_queue_size='1000'/>",
         ConfigUnsupported,
         "/domain/devices/interface[3]/driver/@rx_queue_size",
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from virtbus.domain import Device, Domain, Form, PciAddress, parse_device
-from virtbus.errors import InvalidArgument, TooLarge, XmlError
+from virtbus.errors import ConfigUnsupported, InvalidArgument, TooLarge, XmlError
 
 from .guest import guest
 
@@ -29,6 +29,14 @@ REFUSED = [
         "<address type='pci' slot='0x20'/></rng></devices></domain>",
         "/domain/devices/rng/address/@slot",
     ),
+    (
+        f"{HEAD}<devices><disk><target dev='vda'/><boot order='1' loadparm='a?'/></disk></devices></domain>",
+        "/domain/devices/disk/boot/@loadparm",
+    ),
+    (
+        f"{HEAD}<devices><shmem name='a'><size unit='KiB'>1025</size></shmem></devices></domain>",
+        "/domain/devices/shmem/size",
+    ),
     (f"{HEAD}<devices><hostdev type='isa'/></devices></domain>", "/domain/devices/hostdev/@type"),
     (
         f"{HEAD}<devices><memballoon model='none'/><memballoon model='none'/></devices></domain>",
@@ -50,6 +58,14 @@ def test_what_is_outside_the_vocabulary_is_refused_by_its_path(document: str, pa
         Domain.parse(document)
     assert refused.value.evidence["path"] == path
     assert path in str(refused.value)
+
+
+def test_memory_of_management_mode_is_never_rounded() -> None:
+    document = f"{HEAD}<features><smm state='on'><tseg unit='KiB'>{{}}</tseg></smm></features></domain>"
+    assert "<tseg unit='MiB'>2</tseg>" in Domain.parse(document.format(2048)).format()
+    with pytest.raises(ConfigUnsupported) as refused:
+        Domain.parse(document.format(2049))
+    assert refused.value.evidence["path"] == "/domain/features/smm/tseg"
 
 
 @pytest.mark.parametrize("size", [512 * 1024, 5 * 1024 * 1024])

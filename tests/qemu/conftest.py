@@ -45,7 +45,8 @@ async def launch(emulator: Path, host: HostFolder) -> AsyncIterator[Launch]:
             environment: Mapping[str, str] | None = None,
         ) -> Machine:
             folder = folder or host.domain(uuid4())
-            folder.create()
+            if not folder.exists():
+                folder.create()
             source = journal.prepare(folder.journal)
             if argv is None:
                 argv = [str(emulator), "-S", "-nodefaults", "-display", "none", *arguments, *MONITOR]

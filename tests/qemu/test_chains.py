@@ -9,6 +9,7 @@ import pytest
 
 from tests.qemu import invented
 from virtbus.domain import Disk, Domain, parse_device
+from virtbus.domain.storage import BackingStore
 from virtbus.errors import ConfigUnsupported, HypervisorError
 from virtbus_qemu import chains, nvram
 
@@ -46,7 +47,7 @@ async def test_a_chain_is_found_down_to_its_end(tmp_path: Path) -> None:
 async def test_raw_images_have_no_chain_whatever_they_contain(tmp_path: Path) -> None:
     image = disk(make(tmp_path / "top.qcow2"), "raw")
     await chains.discover_disk(image, timeout=10)
-    assert image.backing_store is None
+    assert image.backing_store == BackingStore()
 
 
 async def test_a_missing_image_is_told_of(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.qemu import invented
 from tests.qemu.machines import LIMIT, Launch, Machine
 from virtbus.domain import Device, Domain, find, parse_device
-from virtbus.errors import AlreadyExists, ConfigUnsupported, HypervisorError, WrongState, XmlDetail
+from virtbus.errors import AlreadyExists, ConfigUnsupported, HypervisorError, WrongState, XmlInternal
 from virtbus_qemu import hotplug, live
 from virtbus_qemu.capabilities import Capabilities, probe
 from virtbus_qemu.command import build_argv
@@ -30,6 +30,7 @@ UUID_ONE = UUID("11111111-1111-4111-8111-111111111111")
 XML = f"""<domain type='qemu'><name>d</name><uuid>{UUID_ONE}</uuid>
 <maxMemory slots='2' unit='MiB'>512</maxMemory><memory unit='MiB'>128</memory>
 <os><type machine='q35'>hvm</type></os><features><acpi/></features>
+<cpu><numa><cell id='0' cpus='0' memory='128' unit='MiB'/></numa></cpu>
 <devices><controller type='scsi' model='virtio-scsi'/><controller type='virtio-serial'/>
 <controller type='usb' model='qemu-xhci'/>
 <disk><source file='TMP/b.raw'/><target dev='sdb' bus='scsi'/></disk>
@@ -81,7 +82,7 @@ async def test_a_device_is_plugged_and_torn_down_without_a_trace(
     capabilities = await probe(emulator)
     domain, folder = running(host.path, capabilities)
     machine = await launch(argv=build_argv(domain, folder, capabilities, SETTINGS), folder=folder)
-    device = live.prepare_device(domain, device_of(DEVICES[alias], host.path), folder, SETTINGS)
+    device = live.prepare_device(domain, device_of(DEVICES[alias], host.path), folder, SETTINGS, capabilities)
     assert device.alias == alias
     hotplug.check_attach(domain, device)
     hotplug.check_detach(domain, device)
@@ -106,7 +107,7 @@ async def test_memory_is_plugged(emulator: Path, launch: Launch, host: HostFolde
     domain, folder = running(host.path, capabilities)
     machine = await launch(argv=build_argv(domain, folder, capabilities, SETTINGS), folder=folder)
     xml = "<memory model='dimm'><target><size unit='MiB'>128</size></target></memory>"
-    device = live.prepare_device(domain, parse_device(xml), folder, SETTINGS)
+    device = live.prepare_device(domain, parse_device(xml), folder, SETTINGS, capabilities)
     plug = Plug.of(domain, device, capabilities, SETTINGS, folder, strict=True)
     for command in plug.additions:
         await send(machine, command)
@@ -120,7 +121,7 @@ async def test_a_failed_plug_is_unwound(emulator: Path, launch: Launch, host: Ho
     machine = await launch(argv=build_argv(domain, folder, capabilities, SETTINGS), folder=folder)
     before = await machine.monitor.execute("query-named-block-nodes", timeout=LIMIT)
     broken = "<disk><driver name='qemu' type='qcow2'/><source file='TMP/a.raw'/><target dev='vda' bus='virtio'/></disk>"
-    device = live.prepare_device(domain, device_of(broken, host.path), folder, SETTINGS)
+    device = live.prepare_device(domain, device_of(broken, host.path), folder, SETTINGS, capabilities)
     plug = Plug.of(domain, device, capabilities, SETTINGS, folder, strict=True)
     storage, layout, _ = plug.additions
     await send(machine, storage)
@@ -136,21 +137,21 @@ def test_no_place_and_no_second_alias(tmp_path: Path) -> None:
     card = device_of(DEVICES["ua-mine"], tmp_path)
     for number in range(2):
         card.alias = f"ua-{number}"
-        domain.devices.interfaces.append(live.prepare_device(domain, card, folder, SETTINGS))  # type: ignore[arg-type]
+        domain.devices.interfaces.append(live.prepare_device(domain, card, folder, SETTINGS, invented.capabilities()))  # type: ignore[arg-type]
     with pytest.raises(AlreadyExists):
-        live.prepare_device(domain, card, folder, SETTINGS)
+        live.prepare_device(domain, card, folder, SETTINGS, invented.capabilities())
     card.alias = "ua-other"
-    with pytest.raises(XmlDetail, match="no free PCI slot"):
-        live.prepare_device(domain, card, folder, SETTINGS)
+    with pytest.raises(XmlInternal, match="No more available PCI slots"):
+        live.prepare_device(domain, card, folder, SETTINGS, invented.capabilities())
 
 
 def test_what_has_no_effect_is_refused(tmp_path: Path) -> None:
     domain, folder = running(tmp_path, invented.capabilities())
-    xml = "<disk><source file='/x'/><target dev='vda'/><geometry cyls='1' heads='1' secs='1'/></disk>"
-    device = live.prepare_device(domain, device_of(xml, tmp_path), folder, SETTINGS)
+    xml = "<interface type='user'><model type='virtio'/><bandwidth><inbound average='1'/></bandwidth></interface>"
+    device = live.prepare_device(domain, device_of(xml, tmp_path), folder, SETTINGS, invented.capabilities())
     with pytest.raises(ConfigUnsupported) as caught:
         Plug.of(domain, device, invented.capabilities(), SETTINGS, folder, strict=True)
-    assert caught.value.evidence["path"] == "/disk/geometry"
+    assert caught.value.evidence["path"] == "/interface/bandwidth"
 
 
 @pytest.mark.parametrize("alias", ["input0", "sata0-0-2", "usb", "pci.1", "ide"])

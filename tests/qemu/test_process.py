@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -51,6 +52,17 @@ async def test_the_end_is_told_with_status_and_reaped(tmp_path: Path) -> None:
     assert process.ended == Exit(code=7)
     assert (tmp_path / "log").read_text() == "words\n"
     assert not Path(f"/proc/{process.identity.pid}").exists()
+    process.close()
+
+
+async def test_a_process_may_lock_what_it_must_and_the_worker_no_more_than_before(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    size = 4096 if before[0] == resource.RLIM_INFINITY else min(before[0] + 4096, max(before))
+    process = Process.spawn([SLEEP, "60"], log=tmp_path / "log", descriptors={}, locked_memory=size)
+    soft, _ = resource.prlimit(process.identity.pid, resource.RLIMIT_MEMLOCK)
+    assert soft == resource.RLIM_INFINITY or soft >= size
+    assert resource.getrlimit(resource.RLIMIT_MEMLOCK) == before
+    await process.kill(timeout=LIMIT)
     process.close()
 
 
@@ -109,7 +121,11 @@ async def test_a_missing_program_says_what_to_install(tmp_path: Path) -> None:
 async def test_a_process_is_found_by_an_argument(tmp_path: Path) -> None:
     argument = f"60.{os.getpid()}"
     process = Process.spawn([SLEEP, argument], log=tmp_path / "log", descriptors={})
-    assert find(argument) == [process.identity]
+    async with asyncio.timeout(LIMIT):
+        # The kernel lists the arguments a moment after the start.
+        while not (found := find(argument)):
+            await asyncio.sleep(0)
+    assert found == [process.identity]
     await process.kill(timeout=LIMIT)
     assert find(argument) == []
     process.close()

@@ -13,12 +13,14 @@ BILLION = (
     + "]><domain>&j;</domain>"
 )
 QUADRATIC = f'<!DOCTYPE x [<!ENTITY a "{"A" * 100_000}">]><domain>{"&a;" * 10_000}</domain>'
+IN_ATTRIBUTE = BILLION.replace("<domain>&j;</domain>", "<domain name='&j;'/>")
 EXTERNAL = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/hostname">]><domain>&a;</domain>'
 PARAMETER = '<!DOCTYPE x [<!ENTITY % p SYSTEM "http://127.0.0.1:9/x"> %p;]><domain/>'
 
 HOSTILE = {
     "billion laughs": BILLION,
     "quadratic blow-up": QUADRATIC,
+    "billion laughs in an attribute": IN_ATTRIBUTE,
     "external entity": EXTERNAL,
     "parameter entity": PARAMETER,
     "external subset": '<!DOCTYPE domain SYSTEM "http://127.0.0.1:9/x.dtd"><domain/>',

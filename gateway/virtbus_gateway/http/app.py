@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from virtbus_gateway.gateway import Gateway
-from virtbus_gateway.http import health, problems, routes, sse
+from virtbus_gateway.http import health, problems, routes, schemas, sse
 from virtbus_gateway.http.trace import Traced
 
 
@@ -29,6 +29,7 @@ def build_app(gateway: Gateway) -> FastAPI:
     app.add_middleware(Traced)
     problems.install(app)
     health.install(app)
+    schemas.install(app)
     sse.install(app)
     routes.install(app)
     return app

@@ -22,6 +22,7 @@ from virtbus_gateway.http.arguments import (
 from virtbus_gateway.http.preferences import MAX_TIMEOUT, MAX_WAIT
 from virtbus_gateway.http.problems import MEDIA, Problem
 from virtbus_gateway.http.routes import HIDDEN, OF_A_HOST, SHORTHAND
+from virtbus_gateway.http.schemas import DOCUMENTS, PATH, SCHEMA_MEDIA, components
 from virtbus_gateway.http.sse import EventFilter
 
 REFERENCE = "#/components/schemas/{model}"
@@ -31,6 +32,7 @@ TAGS = {
     "host": "Hypervisor hosts of the fleet.",
     "domain": "Domains: their life, definition, size and figures.",
     "device": "A domain's devices, addressed by alias.",
+    "snapshot": "Points in a domain's life that it can be taken back to.",
     "job": "Changes that were asked for: each has exactly one end.",
     "qemu": "What only QEMU has.",
     "event": "What happened.",
@@ -92,6 +94,7 @@ def document() -> Schema:
     }
     for hidden in HIDDEN:
         schemas[names["JobRecord"]]["properties"].pop(hidden)
+    schemas |= components(REFERENCE)
     paths: Schema = {}
     for operation in OPERATIONS.values():
         method, path = method_and_path(operation)
@@ -188,7 +191,7 @@ def _body(operation: type[Operation[Any]], fields: Schema, required: list[str]) 
     either = {
         **fields,
         operation.body: {"type": "string", "description": "libvirt's XML."},
-        "document": {"type": "object", "description": "The same model as JSON."},
+        "document": _document(operation),
     }
     choice = [{"required": [operation.body]}, {"required": ["document"]}]
     as_json = {"type": "object", "properties": either, "oneOf": choice, "additionalProperties": False}
@@ -199,6 +202,13 @@ def _body(operation: type[Operation[Any]], fields: Schema, required: list[str]) 
             JSON_MEDIA: {"schema": as_json, "example": {operation.body: example}},
         },
     }
+
+
+def _document(operation: type[Operation[Any]]) -> Schema:
+    """The JSON form of an operation's document."""
+    name = DOCUMENTS.get(operation.name.partition(".")[0])
+    same = {"description": "The same model as JSON."}
+    return same | ({"type": "object"} if name is None else {"$ref": REFERENCE.format(model=name)})
 
 
 def _responses(operation: type[Operation[Any]], names: Schema) -> Schema:
@@ -255,7 +265,12 @@ def _by_hand(schemas: Schema) -> Schema:
             "default": {"$ref": "#/components/responses/Problem"},
         },
     }
-    return {"/v1/events": {"get": events}} | {
+    schema = _plain("/v1/schemas", "JSON Schema of a domain or a device as JSON.", SCHEMA_MEDIA, OPEN)
+    schema["operationId"] = "schemas"
+    schema["parameters"] = [
+        {"name": "document", "in": "path", "required": True, "schema": {"type": "string", "enum": list(DOCUMENTS)}}
+    ]
+    return {"/v1/events": {"get": events}, PATH: {"get": schema}} | {
         path: {"get": _plain(path, summary, media, security)} for path, summary, media, security in SERVICE
     }
 

@@ -12,18 +12,20 @@ from virtbus.domain.cpu import Cpu, CpuFallback, CpuFeature, CpuFeaturePolicy, C
 from virtbus.errors import ConfigUnsupported
 
 
-def adjust(table: CpuTable, cpu: Cpu, host: CpuDefinition) -> Cpu:
+def adjust(table: CpuTable, cpu: Cpu, host: CpuDefinition, *, bound: bool = False) -> Cpu:
     """What a guest asks for, settled by what the host has: host-model becomes a model, optional becomes yes or no.
 
+    :param bound: whether host-model may name features that the table says bind a guest to its host; for a host whose
+        hypervisor has left those out itself.
     :raise ConfigUnsupported: a model or feature is unknown.
     """
     have = host.bits(table)
     result = cpu.copy()
     if cpu.mode is CpuMode.HOST_MODEL:
-        return _host_model(table, result, host)
+        return _host_model(table, result, host, bound)
     if cpu.match is CpuMatch.MINIMUM:
         wanted = {feature.name: feature for feature in cpu.features}
-        result = _host_model(table, result, host)
+        result = _host_model(table, result, host, bound)
         merge(result, [feature for feature in wanted.values() if feature.policy is not CpuFeaturePolicy.REQUIRE])
     for feature in result.features:
         if feature.policy is CpuFeaturePolicy.OPTIONAL:
@@ -32,13 +34,15 @@ def adjust(table: CpuTable, cpu: Cpu, host: CpuDefinition) -> Cpu:
     return result
 
 
-def _host_model(table: CpuTable, cpu: Cpu, host: CpuDefinition) -> Cpu:
+def _host_model(table: CpuTable, cpu: Cpu, host: CpuDefinition, bound: bool) -> Cpu:
     asked = cpu.features
     cpu.mode, cpu.match = CpuMode.CUSTOM, CpuMatch.EXACT
     cpu.model = CpuModel(name=host.model, fallback=cpu.model.fallback if cpu.model else None)
     cpu.vendor = host.vendor
     cpu.features = [
-        CpuFeature(name=name, policy=policy) for name, policy in host.features.items() if table.feature(name).migratable
+        CpuFeature(name=name, policy=policy)
+        for name, policy in host.features.items()
+        if bound or table.feature(name).migratable
     ]
     merge(cpu, asked)
     return cpu

@@ -19,6 +19,7 @@ UsbPort = Annotated[
 PciBus = Annotated[int, hexadecimal(2, 0xFF, Refusal(XmlError, "Invalid PCI address bus='{raw}', must be <= 0xFF"))]
 PciSlot = Annotated[int, hexadecimal(2, 0x1F, Refusal(XmlError, "Invalid PCI address slot='{raw}', must be <= 0x1F"))]
 PciFunction = Annotated[int, hexadecimal(1, 7, Refusal(XmlError, "Invalid PCI address function={raw}, must be <= 7"))]
+SpaprRegister = Annotated[int, hexadecimal(8, 2**64 - 1)]
 PciDomain = Annotated[int, hexadecimal(4, 0xFFFFFFFF)]
 
 
@@ -97,7 +98,7 @@ class UsbAddress(Address, when="usb"):
 class SpaprVioAddress(Address, when="spapr-vio"):
     """A register on a POWER guest's virtual bus."""
 
-    reg: Hex8 | None = attribute()
+    reg: SpaprRegister | None = attribute()
 
 
 class VirtioS390Address(Address, when="virtio-s390"):

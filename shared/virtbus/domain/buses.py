@@ -93,8 +93,16 @@ def add_controllers(domain: Domain) -> None:
     for kind, index in _needs(domain):
         for each in range(index + 1) if kind in CONTROLLER_OF_BUS.values() else (index,):
             if (kind, each) not in there:
-                insert(domain, Controller(type=kind, index=each))
+                by_hostdev = kind is ControllerType.SCSI and not _by_disk(domain, index)
+                model = _last_scsi_model(domain) if by_hostdev else None
+                insert(domain, Controller(type=kind, index=each, model=model))
                 there.add((kind, each))
+
+
+def _by_disk(domain: Domain, index: int) -> bool:
+    """Whether a disk needs that SCSI controller."""
+    addresses = (disk.address for disk in domain.devices.disks if disk.target.bus is DiskBus.SCSI)
+    return any(isinstance(each, DriveAddress) and each.controller >= index for each in addresses)
 
 
 def _needs(domain: Domain) -> Iterator[tuple[ControllerType, int]]:
@@ -116,3 +124,8 @@ def _needs(domain: Domain) -> Iterator[tuple[ControllerType, int]]:
     for hostdev in devices.hostdevs:
         if isinstance(hostdev, ScsiHostdev) and isinstance(hostdev.address, DriveAddress):
             yield ControllerType.SCSI, hostdev.address.controller
+
+
+def _last_scsi_model(domain: Domain) -> str | None:
+    """What the last SCSI controller is; further ones that the host's devices need are the same."""
+    return next((each.model for each in reversed(domain.devices.controllers) if each.type is ControllerType.SCSI), None)

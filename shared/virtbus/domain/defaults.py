@@ -48,10 +48,9 @@ def complete(domain: Domain, *, renew: bool = False) -> None:
     _complete_memory(domain, renew)
     if domain.vcpu is None:
         domain.vcpu = Vcpu(count=1)
-    if domain.vcpu.placement is None:
-        memory = domain.numatune.memory if domain.numatune is not None else None
-        by_numad = memory is not None and memory.placement is Placement.AUTO and domain.vcpu.cpuset is None
-        domain.vcpu.placement = Placement.AUTO if by_numad else Placement.STATIC
+    if _is_placed_by_numad(domain, domain.vcpu):
+        domain.vcpu.placement = Placement.AUTO
+    domain.vcpu.placement = domain.vcpu.placement or Placement.STATIC
     _complete_limits(domain)
     if domain.vcpu.current == domain.vcpu.count:
         domain.vcpu.current = None
@@ -86,6 +85,15 @@ def complete(domain: Domain, *, renew: bool = False) -> None:
         _number_ports(devices)
     pair_console(domain)
     _complete_boot(domain)
+
+
+def _is_placed_by_numad(domain: Domain, vcpu: Vcpu) -> bool:
+    """Whether processors lie where numad says because the memory does, as nothing says where they lie."""
+    memory = domain.numatune.memory if domain.numatune is not None else None
+    if memory is None or memory.placement is not Placement.AUTO or vcpu.cpuset is not None:
+        return False
+    tune = domain.cputune
+    return tune is None or not (tune.vcpu_pins or tune.emulator_pin or tune.iothread_pins)
 
 
 def _random_uuid() -> UUID:
@@ -200,7 +208,6 @@ _CONSOLELESS = (
     SerialTargetType.PCI_SERIAL,
     SerialTargetType.USB_SERIAL,
     SerialTargetType.ISA_DEBUG,
-    SerialTargetType.SCLP_SERIAL,
 )
 """Serial ports that libvirt takes for no console."""
 
@@ -208,22 +215,25 @@ _CONSOLELESS = (
 def pair_console(domain: Domain) -> None:
     """A full guest's first console is its first serial port: each makes the other, and the console repeats the port.
 
-    To be called again when the port's source, alias or address has changed.
+    Other consoles come after it. To be called again when the port's source, alias or address has changed.
     """
     if not _is_full_guest(domain):
         return
     serials, consoles = domain.devices.serials, domain.devices.consoles
-    if consoles and not _is_serial(consoles[0]):
-        return
-    if consoles and not serials:
+    if consoles and _is_serial(consoles[0]) and not serials:
         serials.append(Serial(target=SerialTarget(port=0), **_stream(consoles[0])))
     if not serials:
         return
     target = serials[0].target.type if serials[0].target is not None else None
-    if not consoles:
+    if not consoles or not _is_serial(consoles[0]):
         if target in _CONSOLELESS:
             return
-        consoles.append(Console(target=ConsoleTarget(type=ConsoleTargetType.SERIAL, port=0), **_stream(serials[0])))
+        stub = ConsoleTarget(type=ConsoleTargetType.SERIAL, port=0)
+        consoles.insert(0, Console(type=serials[0].type, target=stub))
+        vars(consoles[0]).update(_stream(serials[0]))
+        for number, console in enumerate(consoles):
+            if console.target is not None:
+                console.target.port = number
     elif target not in _CONSOLELESS:
         vars(consoles[0]).update(_stream(serials[0]))
         if consoles[0].target is not None and serials[0].target is not None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from virtbus.domain.address import Address
-from virtbus.xml import Element, Hex, Hex2, Hex4, OnOff, UInt, attribute, child
+from virtbus.errors import XmlInternal
+from virtbus.xml import Element, Hex, Hex2, Hex4, OnOff, Refusal, UInt, attribute, child, pattern
 
 USER_ALIAS = "ua-"
 """Aliases that begin so are the user's and belong to the definition; others are given anew at each start."""
@@ -30,11 +31,26 @@ class Device(Element, tail=True):
     address: Address | None = child()
 
 
+LoadParameter = Annotated[
+    str,
+    pattern(
+        "[A-Za-z0-9. ]*",
+        "letters, digits, dots and blanks",
+        Refusal(
+            XmlInternal,
+            "invalid loadparm value '{upper}', expecting chars in set of [a-zA-Z0-9.] and blank spaces",
+        ),
+        capitals=True,
+    ),
+]
+"""What an s390x guest's firmware is told; it reads capitals."""
+
+
 class DeviceBoot(Element, tag="boot"):
     """Where the device stands among those that the firmware boots from, from 1."""
 
     order: UInt = attribute()
-    loadparm: str | None = attribute()
+    loadparm: LoadParameter | None = attribute()
 
 
 class Rom(Element, tag="rom"):

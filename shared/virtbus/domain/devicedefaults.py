@@ -31,7 +31,8 @@ from virtbus.domain.domain import Domain, DomainType
 from virtbus.domain.graphics import FREE_PORT, Graphics, GraphicsType, Listen, ListenType
 from virtbus.domain.hostdev import Hostdev, HostdevMode, HostdevModel, MdevHostdev, ScsiHostdev
 from virtbus.domain.input import Input, InputBus, InputType
-from virtbus.domain.interface import Interface, Mac
+from virtbus.domain.interface import Interface, InterfaceDriver, Mac
+from virtbus.domain.memballoon import Memballoon, MemballoonModel
 from virtbus.domain.rng import Rng, RngBackend, RngBackendModel
 from virtbus.domain.smalldevice import Vsock, VsockModel
 from virtbus.domain.smartcard import Smartcard
@@ -69,11 +70,33 @@ _CARDS = {
 def _fill_interface(domain: Domain, interface: Interface) -> None:
     if interface.model is not None:
         interface.model.type = _CARDS.get(interface.model.type.lower(), interface.model.type)
+    frames = interface.coalesce.rx.frames if interface.coalesce is not None and interface.coalesce.rx else None
+    if interface.coalesce is not None and (frames is None or not frames.max):
+        # Waiting for no frames is not waiting.
+        interface.coalesce = None
     if interface.mac is None or not interface.mac.address.strip("0:"):
         prefix = MAC_PREFIX.get(domain.type, "52:54:00")
         interface.mac = Mac(address=prefix + "".join(f":{byte:02x}" for byte in urandom(3)))
     else:
         interface.mac.address = ":".join(f"{int(byte, 16):02x}" for byte in interface.mac.address.split(":"))
+    _drop_needless(interface)
+
+
+def _drop_needless(interface: Interface) -> None:
+    """What libvirt overlooks: a single queue, which is what every card has, and what only virtio cards are told."""
+    driver = interface.driver
+    if driver is not None and driver.queues == 1:
+        driver.queues = None
+    if interface.model is not None and interface.model.type.startswith("virtio"):
+        return
+    if driver is not None:
+        interface.driver = InterfaceDriver(
+            iommu=driver.iommu, ats=driver.ats, packed=driver.packed, page_per_vq=driver.page_per_vq
+        )
+        if interface.driver.is_blank():
+            interface.driver = None
+    if interface.backend is not None:
+        interface.backend.vhost = None
 
 
 def _fill_serial(domain: Domain, serial: Serial) -> None:
@@ -119,6 +142,12 @@ def _fill_stream(domain: Domain, device: CharDevice | Smartcard | RngBackend) ->
         device.protocol = None
     elif device.protocol is None:
         device.protocol = CharProtocol.RAW
+
+
+def _fill_memballoon(domain: Domain, balloon: Memballoon) -> None:
+    """A balloon that is none has no place, and nobody knows it by a name."""
+    if balloon.model is MemballoonModel.NONE:
+        balloon.alias = balloon.acpi = balloon.address = None
 
 
 def _fill_rng(domain: Domain, rng: Rng) -> None:
@@ -217,17 +246,14 @@ _FIRST_PORT: dict[str, int] = {UsbModel.ICH9_UHCI1: 0, UsbModel.ICH9_UHCI2: 2, U
 """The first port that each companion of a USB2 controller serves."""
 
 
-_AUDIO_OF_GRAPHICS = {GraphicsType.VNC: AudioType.NONE, GraphicsType.SPICE: AudioType.SPICE}
-
-
 def default_audio(domain: Domain) -> Audio | None:
     """The audio backend that a QEMU guest has where its definition says none; windows of the host choose their own."""
     if domain.devices.audios:
         return None
-    kinds = [_AUDIO_OF_GRAPHICS[each.type] for each in domain.devices.graphics if each.type in _AUDIO_OF_GRAPHICS]
-    if not kinds and domain.devices.graphics:
-        return None
-    return Audio(id=1, type=kinds[0] if kinds else AudioType.NONE)
+    kinds = {each.type for each in domain.devices.graphics}
+    if GraphicsType.SPICE in kinds:
+        return Audio(id=1, type=AudioType.SPICE)
+    return Audio(id=1, type=AudioType.NONE) if not kinds or GraphicsType.VNC in kinds else None
 
 
 _FILL: dict[type[Device], Callable[[Domain, Any], None]] = {
@@ -240,6 +266,7 @@ _FILL: dict[type[Device], Callable[[Domain, Any], None]] = {
     Parallel: _fill_parallel,
     Console: _fill_console,
     Input: _fill_input,
+    Memballoon: _fill_memballoon,
     Rng: _fill_rng,
     Vsock: _fill_vsock,
     Hostdev: _fill_hostdev,

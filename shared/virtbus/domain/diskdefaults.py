@@ -44,7 +44,7 @@ def _fill_mirror(mirror: Mirror) -> None:
     mirror.job = mirror.job or MirrorJob.COPY
 
 
-_PORTS: dict[NetworkProtocol, int] = {
+PORTS: dict[NetworkProtocol, int] = {
     NetworkProtocol.NBD: 10809,
     NetworkProtocol.SHEEPDOG: 7000,
     NetworkProtocol.GLUSTER: 24007,
@@ -71,7 +71,7 @@ def _forget_defaults(driver: DiskDriver) -> None:
 
 def _fill_source(domain: Domain, source: StorageSource) -> None:
     """Servers are asked at their protocol's port; QEMU decrypts unless another does."""
-    port = _PORTS.get(source.protocol) if source.protocol is not None else None
+    port = PORTS.get(source.protocol) if source.protocol is not None else None
     for host in source.hosts:
         if host.port is None and host.transport in (None, HostTransport.TCP):
             host.port = port

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from virtbus.xml import Element, OnOff, UInt, attribute, child, flag
+from virtbus.errors import ConfigUnsupported
+from virtbus.xml import Element, OnOff, Refusal, UInt, attribute, child, flag
 
 
 class Apic(Element, tag="apic", empty=True):
@@ -122,11 +123,14 @@ class Gic(Element, tag="gic", empty=True):
     version: str | None = attribute()
 
 
+_UNEVEN_TSEG = Refusal(ConfigUnsupported, "SMM TSEG size must be divisible by 1 MiB")
+
+
 class Smm(Element, tag="smm", empty=True):
     """System management mode, which secure boot needs; `tseg` is its memory in MiB."""
 
     state: OnOff | None = attribute()
-    tseg: int | None = child(unit="MiB")
+    tseg: int | None = child(unit="MiB", exact=_UNEVEN_TSEG)
 
 
 class IoapicDriver(StrEnum):

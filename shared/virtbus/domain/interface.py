@@ -391,3 +391,8 @@ class Interface(Device, tag="interface"):
     rom: Rom | None = child()
     acpi: AcpiIndex | None = child()
     address: Address | None = child()
+
+
+def connection(interface: Interface) -> InterfaceType:
+    """What a card is connected to, once the network that it names has said so."""
+    return interface.type if interface.actual is None else interface.actual.type

@@ -5,5 +5,5 @@ from __future__ import annotations
 from virtbus.domain.device import Device
 
 
-class Nvram(Device, tag="nvram"):
+class Nvram(Device, tag="nvram", empty=True):
     """The NVRAM of a POWER guest."""

@@ -81,6 +81,8 @@ class SourcePrivate(Element, tag="privateData"):
     fd_sets: FdSets | None = child("fdsets")
     threshold_event: ThresholdEvent | None = child("thresholdEvent")
     nbdkit: Nbdkit | None = child()
+    checks_host_key: bool | None = child("sshHostKey", attribute="check")
+    """Whether an SSH server's key is looked at, where a backing image's name says so."""
 
 
 class Qom(Element, tag="qom"):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 from virtbus.domain.device import Device
-from virtbus.xml import Element, OnOff, UInt, attribute, child
+from virtbus.errors import XmlError
+from virtbus.xml import Element, OnOff, Refusal, UInt, attribute, child
 
 
 class ShmemModel(StrEnum):
@@ -36,12 +37,15 @@ class ShmemMsi(Element, tag="msi", empty=True):
     ioeventfd: OnOff | None = attribute()
 
 
+UNEVEN_SIZE = Refusal(XmlError, "shmem size must be a power of 2 and at least 1 MiB (1024 KiB)")
+
+
 class Shmem(Device, tag="shmem"):
     """Memory that guests share; `size` is in MiB."""
 
     name: str = attribute()
     role: ShmemRole | None = attribute()
     model: ShmemModel | None = child(attribute="type")
-    size: int | None = child(unit="M", assumed="bytes")
+    size: int | None = child(unit="M", assumed="bytes", exact=UNEVEN_SIZE)
     server: ShmemServer | None = child()
     msi: ShmemMsi | None = child()

@@ -24,7 +24,7 @@ class Cid(Element, tag="cid"):
     address: UInt | None = attribute()
 
 
-class Vsock(Device, tag="vsock"):
+class Vsock(Device, tag="vsock", empty=True):
     """Sockets between guest and host."""
 
     model: VsockModel | None = attribute()

@@ -259,6 +259,11 @@ class Status(Element, tag="domstatus"):
         with drivers_notes():
             return super().from_json(value)
 
+    @classmethod
+    def json_schema(cls) -> dict[str, object]:
+        with drivers_notes():
+            return super().json_schema()
+
     def format(self, form: Form = Form.STATUS, secure: bool = True) -> str:
         """The notes in libvirt's layout; they are a secret file's."""
         return super().format(form, secure)

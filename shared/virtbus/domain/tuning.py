@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from virtbus.xml import Element, Ranges, SomeRanges, UInt, ULong, attribute, child, children, text
+from virtbus.xml import Element, Ranges, SizeUnit, SomeRanges, UInt, ULong, attribute, child, children, text
 
 
 class Placement(StrEnum):
@@ -127,7 +127,7 @@ class Cache(Element, tag="cache"):
     level: UInt = attribute()
     type: str = attribute()
     size: ULong = attribute()
-    size_unit: str | None = attribute("unit")
+    size_unit: SizeUnit | None = attribute("unit")
 
 
 class CacheMonitor(Element, tag="monitor"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from virtbus import observations as seen
-from virtbus.domain import Domain
+from virtbus.domain import Domain, Form
 from virtbus.records import DomainRecord
 from virtbus.state import DomainState
 
@@ -51,8 +51,13 @@ def _devices(record: DomainRecord, stored: Domain | None, live: Domain) -> Itera
             yield seen.DeviceRemoved(domain=record.uuid, alias=alias, live=live)
         for alias in sorted(after - before):
             yield seen.DeviceAdded(domain=record.uuid, alias=alias, live=live)
-    if stored is None or (before == after and stored != live):
+    if stored is None or (before == after and not _same(stored, live)):
         yield seen.LiveChanged(domain=record.uuid, live=live)
+
+
+def _same(stored: Domain, live: Domain) -> bool:
+    """Whether the record would show nothing new; a driver's own notes are not in it."""
+    return stored == live or stored.format(Form.LIVE, secure=True) == live.format(Form.LIVE, secure=True)
 
 
 def _state(record: DomainRecord, found: seen.Observed) -> Iterator[seen.Observation]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, NamedTuple
 from uuid import UUID
@@ -20,14 +19,16 @@ FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 class Refusal(NamedTuple):
-    """How libvirt refuses a value: the error, and its message with {attribute}, {element} and {raw} in it."""
+    """How libvirt refuses a value: the error, and its message with {attribute}, {element} and {raw} in it; {upper} is
+    the raw value in capitals, where libvirt reads it so."""
 
     error: type[VirtbusError]
     message: str
 
     def of(self, *, raw: str, element: str, attribute: str | None) -> str:
         """The message for one value."""
-        return self.message.format(raw=f"{raw:.200}", element=element, attribute=attribute)
+        raw = f"{raw:.200}"
+        return self.message.format(raw=raw, upper=raw.upper(), element=element, attribute=attribute)
 
 
 ATTRIBUTE = Refusal(XmlError, "Invalid value for attribute '{attribute}' in element '{element}': '{raw}'.")
@@ -37,22 +38,36 @@ SIGNED = Refusal(XmlError, ATTRIBUTE.message + " Expected integer value")
 BITMAP = Refusal(XmlValue, "Failed to parse bitmap '{raw}'")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Codec:
-    """One way to write a value. Each function raises ValueError for what is no such value."""
+    """One way to write a value. Each function raises ValueError for what is no such value.
 
-    parse: Callable[[str], Any]
-    """XML text to value."""
-    format: Callable[[Any], str]
-    """Value to XML text, not yet escaped."""
-    load: Callable[[Any], Any]
-    """JSON to value."""
-    dump: Callable[[Any], Any]
-    """Value to JSON."""
-    schema: dict[str, Any]
-    """What JSON Schema says about the JSON form."""
-    refusal: Refusal = ATTRIBUTE
-    """How libvirt refuses what is no such value."""
+    No dataclass: the module `dataclasses` takes longer to load than this one.
+
+    :param parse: XML text to value.
+    :param format: value to XML text, not yet escaped.
+    :param load: JSON to value.
+    :param dump: value to JSON.
+    :param schema: what JSON Schema says about the JSON form.
+    :param refusal: how libvirt refuses what is no such value.
+    """
+
+    __slots__ = ("dump", "format", "load", "parse", "refusal", "schema")
+
+    def __init__(
+        self,
+        parse: Callable[[str], Any],
+        format: Callable[[Any], str],  # noqa: A002  it is what it does, and what Part calls
+        load: Callable[[Any], Any],
+        dump: Callable[[Any], Any],
+        schema: dict[str, Any],
+        refusal: Refusal = ATTRIBUTE,
+    ) -> None:
+        self.parse = parse
+        self.format = format
+        self.load = load
+        self.dump = dump
+        self.schema = schema
+        self.refusal = refusal
 
 
 def _same(value: Any) -> Any:
@@ -123,14 +138,14 @@ def switch(true: str, false: str) -> Codec:
     return Codec(parse, lambda value: true if value else false, load, _same, {"type": "boolean"})
 
 
-def pattern(expression: str, means: str, refusal: Refusal = ATTRIBUTE) -> Codec:
-    """Text of a certain form; `means` says what is expected."""
-    compiled = re.compile(expression)
+def pattern(expression: str, means: str, refusal: Refusal = ATTRIBUTE, *, capitals: bool = False) -> Codec:
+    """Text of a certain form; `means` says what is expected. With `capitals` it is kept so."""
 
     def parse(text: Any) -> str:
-        if not isinstance(text, str) or not compiled.fullmatch(text):
+        # Compiled at first use, by `re` itself: most documents have few of these values.
+        if not isinstance(text, str) or not re.fullmatch(expression, text):
             raise ValueError(f"{means} is expected")
-        return text
+        return text.upper() if capitals else text
 
     return Codec(parse, _same, parse, _same, {"type": "string", "pattern": f"^(?:{expression})$"}, refusal)
 
@@ -167,7 +182,10 @@ def enumeration(kind: type[Enum]) -> Codec:
     def written(member: Any) -> str:
         return str(member.value)
 
-    codec = Codec(parse, written, parse, written, {"type": "string", "enum": list(members)})
+    schema: dict[str, Any] = {"type": "string", "enum": list(members)}
+    if words := vars(kind).get("__doc__"):
+        schema["description"] = " ".join(words.split())
+    codec = Codec(parse, written, parse, written, schema)
     return _ENUMERATIONS.setdefault(kind, codec)
 
 
@@ -293,6 +311,20 @@ def scale(unit: str) -> int:
         return _SCALE[unit.lower()]
     except KeyError:
         raise ValueError(f"'{unit}' is no unit; one of bytes, KiB, MiB, GiB, TiB, PiB, EiB is expected") from None
+
+
+def _parse_unit(text: Any) -> str:
+    if not isinstance(text, str):
+        raise ValueError("a string is expected")
+    scale(text)
+    return text
+
+
+SizeUnit = Annotated[
+    str,
+    Codec(_parse_unit, _same, _parse_unit, _same, {"type": "string"}, Refusal(XmlValue, "unknown suffix '{raw}'")),
+]
+"""A size's unit that is kept as it was written."""
 
 
 def scaled(text: str, unit: str, target: str) -> int:

@@ -39,7 +39,7 @@ def parse_document(text: str | bytes, *, limit: int = LIMIT, depth: int = DEPTH)
     try:
         root = etree.fromstring(encoded, parser)
     except etree.XMLSyntaxError as error:
-        raise _syntax_error(error) from None
+        raise _syntax_error(error, encoded) from None
     except ValueError as error:
         raise XmlError(f"the document is not XML: {error}", evidence={"path": "/", "line": 1}) from None
     if root.getroottree().docinfo.internalDTD is not None:
@@ -64,14 +64,28 @@ def _encode(text: str) -> bytes:
         ) from None
 
 
-def _syntax_error(error: etree.XMLSyntaxError) -> XmlError:
+def _syntax_error(error: etree.XMLSyntaxError, text: bytes) -> XmlError:
+    """`evidence` has libxml2's words, the line that it was reading, and how far it was in it."""
     line = error.lineno or 1
     words = (error.msg or "not well formed").rpartition(", line ")[0] or error.msg or "not well formed"
     return XmlError(
         f"the document is not well formed at line {line}: {words}",
         hint="check the tags and quotes around that line",
-        evidence={"path": "/", "line": line},
+        evidence={"path": "/", "line": line, "problem": words, **_context(text, line, error.offset or 1)},
     )
+
+
+LONGEST_CONTEXT = 80
+"""In bytes, of a line that is shown."""
+
+
+def _context(text: bytes, line: int, column: int) -> dict[str, str | int]:
+    """The line where reading ended, up to there; a line's end belongs to the line before it."""
+    lines = text.splitlines()[:line]
+    shown = lines[-1][: max(column - 1, 0)] if len(lines) == line else b""
+    while not shown and lines:
+        shown = lines.pop()
+    return {"context": shown[-LONGEST_CONTEXT:].decode(errors="replace"), "column": len(shown)}
 
 
 _DEEPER: dict[int, etree.XPath] = {}

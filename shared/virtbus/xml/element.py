@@ -290,18 +290,17 @@ class Element:
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
         """JSON Schema (draft 2020-12) of `to_json`."""
+        from virtbus.xml import schema  # only who asks for a schema needs it
+
         definitions: dict[str, Any] = {}
-        root = cls.define_schema(definitions)
-        return {"$schema": "https://json-schema.org/draft/2020-12/schema", **root, "$defs": definitions}
+        return schema.document(cls.define_schema(definitions), definitions)
 
     @classmethod
     def define_schema(cls, definitions: dict[str, Any]) -> dict[str, Any]:
         """Add this class's schema to the definitions; returns the reference to it."""
-        name = f"{cls.__module__.rpartition('.')[2]}.{cls.__qualname__}"
-        if name not in definitions:
-            definitions[name] = {}
-            definitions[name] = cls.plan().schema(cls.__doc__, definitions)
-        return {"$ref": f"#/$defs/{name}"}
+        from virtbus.xml import schema
+
+        return schema.reference(cls, definitions)
 
     # ---- as a value ----
 

@@ -14,9 +14,11 @@ These functions return `Any` so that the annotation decides the type that mypy s
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from virtbus.xml.codec import Refusal
 
 Live = bool | Callable[[Any], bool]
 
@@ -41,8 +43,7 @@ class Role(Enum):
     VERBATIM = "verbatim"
 
 
-@dataclass(frozen=True, slots=True)
-class Declaration:
+class Declaration(NamedTuple):
     """What a class says about one of its fields."""
 
     role: Role
@@ -62,6 +63,8 @@ class Declaration:
     """For an element: where the document lacks it, it is there without content."""
     private: bool = False
     """Only the hypervisor's driver reads and writes it, in its own notes."""
+    exact: Refusal | None = None
+    """For sizes: how one is refused that is no whole number of units; without it, it is rounded up."""
 
 
 def attribute(
@@ -94,12 +97,13 @@ def child(
     secret: bool = False,
     always: bool = False,
     private: bool = False,
+    exact: Refusal | None = None,
 ) -> Any:
     """One child element: of an element class; or only text; or, with `attribute`, only that attribute.
 
-    With `always` a document that lacks the element has it without content.
+    With `always` a document that lacks the element has it without content; a size that is `exact` is never rounded.
     """
-    return Declaration(Role.CHILD, xml, default, attribute, unit, assumed or unit, live, secret, always, private)
+    return Declaration(Role.CHILD, xml, default, attribute, unit, assumed or unit, live, secret, always, private, exact)
 
 
 def children(xml: str | None = None, *, attribute: str | None = None, live: Live = False) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -22,15 +21,19 @@ class Form(StrEnum):
     """The running object with what its hypervisor's driver notes besides, such as names of block nodes."""
 
 
-@dataclass(slots=True)
 class Mode:
-    """How one document is being written."""
+    """How one document is being written.
 
-    form: Form = Form.LIVE
-    secure: bool = False
-    """Whether secrets such as passwords are written."""
-    prefixes: set[str] = field(default_factory=set)
-    """Namespace prefixes met so far; the root declares them."""
+    :param secure: whether secrets such as passwords are written.
+    """
+
+    __slots__ = ("form", "prefixes", "secure")
+
+    def __init__(self, form: Form = Form.LIVE, secure: bool = False) -> None:
+        self.form = form
+        self.secure = secure
+        self.prefixes: set[str] = set()
+        """Namespace prefixes met so far; the root declares them."""
 
     @property
     def live(self) -> bool:

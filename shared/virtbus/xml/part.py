@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from lxml import etree
 
 from virtbus.errors import XmlError
-from virtbus.xml.codec import Codec, scaled
+from virtbus.xml.codec import Codec, scale, scaled
 from virtbus.xml.document import parse_document
 from virtbus.xml.fields import MISSING, Declaration
 from virtbus.xml.form import Form, Mode
 from virtbus.xml.namespace import escape_text, escape_value, qualified
-from virtbus.xml.refusal import refuse, refuse_value
+from virtbus.xml.refusal import refuse, refuse_value, refuse_words
 
 if TYPE_CHECKING:
     from virtbus.xml.element import Element
@@ -42,6 +42,7 @@ class Part:
         self.guarded = bool(declared.live) or declared.secret or declared.private
         self.unit = declared.unit
         self.assumed = declared.assumed or ""
+        self.exact = declared.exact
 
     def hidden(self, value: Any, mode: Mode) -> bool:
         """Whether this value is left out in this mode."""
@@ -93,7 +94,11 @@ class Scalar(Part):
 
     def measured(self, raw: str, node: etree._Element) -> int:
         """The size that `raw` and the node's unit mean, in this part's unit."""
-        return scaled(raw, node.get("unit", self.assumed), self.unit or "")
+        given, unit = node.get("unit", self.assumed), self.unit or ""
+        size = scaled(raw, given, unit)
+        if self.exact is not None and size * scale(unit) != scaled(raw, given, ""):
+            raise refuse_words(node, self.exact, raw)
+        return size
 
 
 class AttributePart(Scalar):
@@ -214,7 +219,7 @@ class ElementPart(ChildPart):
 
     def read(self, node: etree._Element) -> Any:
         value = self.kind.read(node)
-        if not node.attrib and value.is_blank():
+        if not node.attrib and not (node.text or "").strip() and value.is_blank():
             return MISSING
         return value
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from lxml import etree
@@ -17,7 +16,6 @@ from virtbus.xml.form import notes_are_read
 from virtbus.xml.part import (
     AttributePart,
     ChildPart,
-    Definitions,
     ElementPart,
     FlagPart,
     ListPart,
@@ -80,7 +78,7 @@ class Plan:
             if part is None:
                 if not isinstance(kid.tag, str):
                     continue
-                known = [each.xml for each in self.child_parts]
+                known = [each.xml for each in self.child_parts if not each.private]
                 raise refuse(kid, f"unknown element '{kid.tag}' in '{node.tag}'", hint=nearest(kid.tag, known))
             if part.many:
                 values[part.name].append(part.read(kid))
@@ -115,25 +113,6 @@ class Plan:
         if isinstance(part, AttributePart):
             return refuse(node, f"Missing required attribute '{part.xml}' in element '{node.tag}'")
         return refuse(node, f"Missing required element '{part.xml}' in '{node.tag}'")
-
-    def schema(self, doc: str | None, definitions: Definitions) -> dict[str, Any]:
-        """JSON Schema of the class."""
-        about = {"description": doc.strip().splitlines()[0]} if doc else {}
-        if self.variants:
-            return {**about, "oneOf": [kind.define_schema(definitions) for kind in self.variants.values()]}
-        result: dict[str, Any] = {
-            **about,
-            "type": "object",
-            "properties": {part.name: part.schema(definitions) for part in self.parts},
-            "additionalProperties": False,
-        }
-        required = list(self.required)
-        if self.chosen_by is not None and self.chosen_when is not None:
-            result["properties"][self.chosen_by] = {"const": self.chosen_when}
-            required.append(self.chosen_by)
-        if required:
-            result["required"] = required
-        return result
 
 
 def compile_plan(cls: type[Element]) -> Plan:
@@ -202,7 +181,7 @@ def _child(name: str, declared: Declaration, hint: Any, default: Any, where: str
 
 
 def _retagged(declared: Declaration, tag: str) -> Declaration:
-    return replace(declared, xml=tag)
+    return declared._replace(xml=tag)
 
 
 def _named(declared: Declaration, item: ChildPart) -> Declaration:

@@ -10,7 +10,7 @@ from lxml import etree
 from virtbus.errors import VirtbusError, XmlError
 
 if TYPE_CHECKING:
-    from virtbus.xml.codec import Codec
+    from virtbus.xml.codec import Codec, Refusal
 
 
 def refuse(node: etree._Element, problem: str, *, attribute: str | None = None, hint: str | None = None) -> XmlError:
@@ -26,6 +26,11 @@ def refuse_value(
         return refuse(node, f"Invalid value for element '{node.tag}': '{raw:.200}'", hint=str(error))
     kind, words = codec.refusal.error, codec.refusal.of(raw=raw, element=str(node.tag), attribute=attribute)
     return kind(words, hint=str(error), evidence=_evidence(node, attribute))
+
+
+def refuse_words(node: etree._Element, refusal: Refusal, raw: str) -> VirtbusError:
+    """The error for a content that is refused in these words."""
+    return refusal.error(refusal.of(raw=raw, element=str(node.tag), attribute=None), evidence=_evidence(node, None))
 
 
 def _evidence(node: etree._Element, attribute: str | None) -> dict[str, Any]:

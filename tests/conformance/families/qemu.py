@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
-from tests.conformance import fixedworld
+from tests.conformance import fixedworld, storageworld
 from tests.conformance.refusal import Refused
+from virtbus.cpu import CpuTable
 from virtbus.domain import Domain, Form
 from virtbus.domain.defaults import forget_nodes
 from virtbus.errors import VirtbusError
-from virtbus_qemu import definition, live
-from virtbus_qemu.capabilities import Capabilities
+from virtbus_qemu import checks, definition, images, live
+from virtbus_qemu.capabilities import Capabilities, Processors
 from virtbus_qemu.command import command_line, context_of, frame
 from virtbus_qemu.folder import DomainFolder
 from virtbus_qemu.probing.descriptors import installed
@@ -25,6 +27,9 @@ FAMILIES = frozenset({"qemuxmlactive", "qemuxmlconf"})
 
 FIRMWARE = ("tests/qemufirmwaredata/etc/qemu/firmware", "tests/qemufirmwaredata/usr/share/qemu/firmware")
 """Where the firmware of these cases is described."""
+
+SHORT_NAME = 20
+"""How much of a domain's name is in the names of its folders."""
 
 SOME_ID = 1337
 """The id of a running domain that says none."""
@@ -48,7 +53,7 @@ def run(case: dict[str, Any], root: Path) -> dict[str, str]:
     if not wanted:
         return documents
     try:
-        text = command_text(domain, capabilities, settings)
+        text = command_text(domain, capabilities, settings, (case.get("options") or {}).get("migrate_from"))
     except VirtbusError as error:
         raise Refused(error.wording, documents) from error
     return {**documents, **dict.fromkeys(wanted, text)}
@@ -63,17 +68,33 @@ def complete(text: bytes, capabilities: Capabilities, settings: QemuSettings, *,
         patch("virtbus.domain.devicedefaults.urandom", bytes),
         patch("virtbus.domain.defaults.urandom", lambda size: bytes(range(size))),
     ):
-        definition.fill(domain, capabilities, settings, renew=renew)
+        definition.fill(domain, capabilities, settings, renew=renew, running=not forget)
     return domain
 
 
-def command_text(domain: Domain, capabilities: Capabilities, settings: QemuSettings) -> str:
-    """The command line as a shell would have it, with what of the environment is the domain's."""
-    folder = DomainFolder(Path(f"{fixedworld.LIBRARY}/domain--1-{domain.name}"), domain.uuid or UUID(int=0))
-    running = live.prepare(domain, folder, settings, choose_ports=False)
-    context = context_of(running, folder.path, capabilities, settings)
-    argv = command_line(context)
-    variables = fixedworld.ENVIRONMENT | frame.environment(running, folder.path)
+def command_text(
+    domain: Domain, capabilities: Capabilities, settings: QemuSettings, incoming: str | None = None
+) -> str:
+    """The command line as a shell would have it, with what of the environment is the domain's.
+
+    :param incoming: where a guest that comes from elsewhere is read from.
+    """
+    folder = DomainFolder(
+        Path(f"{fixedworld.LIBRARY}/domain--1-{domain.name[:SHORT_NAME]}"), domain.uuid or UUID(int=0)
+    )
+    connected = domain.copy()
+    fixedworld.connect(connected)
+    images.drop_absent(connected, storageworld.is_present)
+    running = live.prepare(connected, folder, settings, choose_ports=False)
+    checks.check_start(running, capabilities, settings)
+    context = replace(context_of(running, folder.path, capabilities, settings), incoming=incoming)
+    with (
+        patch("virtbus_qemu.command.clock.now", fixedworld.now),
+        patch("virtbus_qemu.vault.urandom", lambda size: bytes(range(size))),
+        patch("virtbus_qemu.command.secret.master_key", lambda context: storageworld.MASTER_KEY),
+    ):
+        argv = command_line(context)
+    variables = fixedworld.ENVIRONMENT | frame.environment(running, settings, folder.path)
     return fixedworld.shell_text(variables, argv)
 
 
@@ -88,7 +109,13 @@ def capabilities_of(case: dict[str, Any], root: Path) -> Capabilities:
     changes = tuple(options.get("caps_add", ())), tuple(options.get("caps_del", ()))
     text = (root / case["caps_file"]).read_bytes()
     digest = _digest(text, aliases, *changes)
-    return Capabilities(digest, tuple(installed(root / folder for folder in FIRMWARE)), "recorded")
+    processors = Processors(_table(root / "cpu_map"), fixedworld.host_processor(options.get("caps_host_cpu_model")))
+    return Capabilities(digest, tuple(installed(root / folder for folder in FIRMWARE)), "recorded", processors)
+
+
+@lru_cache(maxsize=1)
+def _table(folder: Path) -> CpuTable:
+    return CpuTable.load(folder)
 
 
 @lru_cache(maxsize=32)
@@ -98,8 +125,11 @@ def _digest(text: bytes, aliases: bool, added: tuple[str, ...], dropped: tuple[s
     digest.head.flags = [flag for flag in digest.head.flags if flag.name not in gone]
     digest.head.flags += [Flag(name=_flag(name)) for name in added]
     for accelerator in digest.accelerators:
-        for machine in accelerator.machines if not aliases else ():
-            machine.name, machine.alias = machine.alias or machine.name, None
+        for machine in list(accelerator.machines) if not aliases else ():
+            if machine.alias is not None:
+                own = machine.copy()
+                machine.name, machine.alias, own.alias = machine.alias, None, None
+                accelerator.machines.append(own)
     return digest
 
 

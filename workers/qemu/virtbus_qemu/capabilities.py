@@ -9,22 +9,33 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from virtbus.cpu import CpuDefinition, CpuTable
 from virtbus.errors import ConfigUnsupported, HypervisorError, VirtbusError
 from virtbus_qemu.probing.ask import interrogate
 from virtbus_qemu.probing.descriptors import Descriptor, installed
-from virtbus_qemu.probing.digest import Accelerator, Digest, GuestModel, MachineType
+from virtbus_qemu.probing.digest import Accelerator, Digest, Flag, GuestModel, MachineType
 from virtbus_qemu.probing.probe import digest_of
 
 #: Raised when what is probed changes, so that an older cache is not taken for it.
 FORMAT = 2
 
 _KVM = Path("/dev/kvm")
+
+
+@dataclass(frozen=True)
+class Processors:
+    """What is known of processors beyond QEMU's own words."""
+
+    table: CpuTable
+    """The models by which a host's processor is named."""
+    host: CpuDefinition | None = None
+    """The host's processor as guests may have it; None for what the accelerator says of it."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,7 @@ class Capabilities:
     """The host's firmware, most preferred first."""
     fingerprint: str = ""
     """Of binary, host and format; a cache with another one is stale."""
+    processors: Processors | None = None
 
     @cached_property
     def flags(self) -> frozenset[str]:
@@ -45,6 +57,14 @@ class Capabilities:
     def has(self, flag: str) -> bool:
         """Whether the binary has what a capability flag says."""
         return flag in self.flags
+
+    def changed(self, added: Iterable[str], removed: Iterable[str]) -> Capabilities:
+        """The same with other flags: as a domain pretends, for tests of what it does then."""
+        gone = set(removed)
+        kept = [flag for flag in self.digest.head.flags if flag.name not in gone]
+        head = self.digest.head.copy()
+        head.flags = [*kept, *(Flag(name=name) for name in added if not self.has(name))]
+        return replace(self, digest=replace(self.digest, head=head))
 
     @property
     def emulator(self) -> str:

@@ -13,10 +13,12 @@ from typing import Any
 from virtbus.domain.disk import Disk
 from virtbus.domain.domain import Domain
 from virtbus.domain.storage import BackingFormat, BackingStore, ImageFormat, StorageSource, StorageType
-from virtbus.errors import HypervisorError, HypervisorSilent
-from virtbus_qemu.command.block import location
+from virtbus.errors import ConfigUnsupported, HypervisorError, HypervisorSilent
+from virtbus_qemu.command.block.image import Image, is_empty
+from virtbus_qemu.command.block.reference import JSON, read, target
+from virtbus_qemu.command.parts import compact
 
-CHAINED = (ImageFormat.QCOW2, ImageFormat.QED, ImageFormat.VMDK)
+CHAINED = (ImageFormat.QCOW, ImageFormat.QCOW2, ImageFormat.QED, ImageFormat.VMDK)
 """Formats whose images may name a backing image."""
 
 _QEMU_IMG = "qemu-img"
@@ -36,17 +38,37 @@ async def discover(domain: Domain, *, timeout: float) -> None:
 async def discover_disk(disk: Disk, *, timeout: float) -> None:
     """As `discover`, of one disk."""
     layout = disk.driver.type if disk.driver else None
-    if disk.source is None or disk.backing_store is not None or layout not in CHAINED or layout is None:
+    if disk.source is None or disk.backing_store is not None:
         return
-    path = location(disk.type, disk.source)
-    if path is not None:
-        images = await _chain(path, layout, timeout)
+    if layout is None or layout not in CHAINED:
+        disk.backing_store = BackingStore()
+        return
+    name = _name(disk, disk.source, layout)
+    if name is not None:
+        images = await _chain(name, timeout)
         disk.backing_store = _store(images[1:])
 
 
-async def _chain(path: str, layout: ImageFormat, timeout: float) -> list[dict[str, Any]]:
+def _name(disk: Disk, source: StorageSource, layout: ImageFormat) -> str | None:
+    """A disk's top image as qemu-img takes it; None for an empty drive.
+
+    :raise ConfigUnsupported: qemu-img cannot look into it.
+    """
+    if source.fdgroup is not None or is_empty(disk.type, source):
+        return None
+    if disk.type is StorageType.NETWORK and (source.auth or disk.auth or source.cookies or source.tls):
+        raise ConfigUnsupported(
+            f"the backing chain of disk {disk.target.dev} is not known, and its server lets only QEMU look",
+            hint="say it: <backingStore/> where there is none",
+            evidence={"path": "/domain/devices/disk/backingStore"},
+        )
+    inner = target(Image(disk.type, ImageFormat.RAW, source, 0))
+    return JSON + compact({"driver": layout.value, "file": inner})
+
+
+async def _chain(path: str, timeout: float) -> list[dict[str, Any]]:
     # -U: it may be open in another QEMU, and is only looked at.
-    arguments = ("info", "--output=json", "--backing-chain", "-U", "-f", layout.value, path)
+    arguments = ("info", "--output=json", "--backing-chain", "-U", path)
     try:
         process = await asyncio.create_subprocess_exec(
             _QEMU_IMG,
@@ -81,11 +103,12 @@ def _store(images: list[dict[str, Any]]) -> BackingStore:
     """The backing stores of the images below the top one; the last is empty and ends the chain."""
     if not images:
         return BackingStore()
-    path, layout = images[0]["filename"], ImageFormat(images[0]["format"])
-    is_block = Path(path).is_block_device()
+    kind, source = read(images[0]["filename"])
+    if kind is StorageType.FILE and Path(source.file or "").is_block_device():
+        kind, source = StorageType.BLOCK, StorageSource(dev=source.file)
     return BackingStore(
-        type=StorageType.BLOCK if is_block else StorageType.FILE,
-        image_format=BackingFormat(type=layout),
-        source=StorageSource(dev=path) if is_block else StorageSource(file=path),
+        type=kind,
+        image_format=BackingFormat(type=ImageFormat(images[0]["format"])),
+        source=source,
         backing_store=_store(images[1:]),
     )

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
-from virtbus.domain import Device, Disk, Graphics, Interface, Memballoon, find, replace
+from virtbus.domain import Device, Disk, Graphics, Interface, Memballoon, find, replace, resolve
 from virtbus.domain.disk import DiskDevice, IoTune
 from virtbus.domain.lookup import described
+from virtbus.domain.storage import BackingStore, StorageSource
 from virtbus.driver import Work
 from virtbus.errors import ConfigUnsupported, HypervisorError, InternalError
 from virtbus.eventkinds import EventKind
 from virtbus.observations import LiveChanged
-from virtbus_qemu import chains
+from virtbus_qemu import chains, screenchange
+from virtbus_qemu.command import context_of
+from virtbus_qemu.command.block.notes import note_disk
 from virtbus_qemu.command.disk import throttle
 from virtbus_qemu.command.network import link
 from virtbus_qemu.host import QemuHost
 from virtbus_qemu.hotplug import Plug
-from virtbus_qemu.live import highest_node, number_nodes
 from virtbus_qemu.machine import Machine
+from virtbus_qemu.nodenumbers import highest_node, number_nodes
 
 MEDIUM_LIMIT = 20.0
 """Seconds for a command that opens an image."""
+
+Described = TypeVar("Described", StorageSource, BackingStore)
+
+_IS_GONE = ("Failed to find node", "not found")
+"""What QEMU says of a node or an object that is not there."""
 
 Apply = Callable[[QemuHost, Machine, Any, Any, bool], Awaitable[None]]
 
@@ -32,13 +40,17 @@ async def changed(host: QemuHost, machine: Machine, old: Device, new: Device, wo
     :returns: the device as it is now.
     :raises ConfigUnsupported: something differs that cannot be changed in place; the message names it.
     """
-    _inherit(old, new)
-    steps = _steps(old, new)
+    if isinstance(old, Graphics) and isinstance(new, Graphics):
+        new = screenchange.merged(old, new)
+        steps: list[Apply] = [_password] if screenchange.is_due(old, new) else []
+    else:
+        _inherit(old, new)
+        steps = _steps(old, new)
     await work.before_effect()
     for apply in steps:
         await apply(host, machine, old, new, force)
     live = machine.live.copy()
-    replace(live, find(live, str(old.alias)), new)
+    replace(live, resolve(live, old) if isinstance(old, Graphics) else find(live, str(old.alias)), new)
     machine.live = live
     machine.rewrite()
     detail = {"alias": old.alias}
@@ -54,12 +66,14 @@ async def changed(host: QemuHost, machine: Machine, old: Device, new: Device, wo
 def _inherit(old: Device, new: Device) -> None:
     """Take from the device that is there what a description need not say again."""
     new.alias = old.alias
-    for name in ("address", "acpi", "boot", "mac", "model", "driver"):
+    for name in ("address", "acpi", "boot", "mac", "model", "driver", "private"):
         if hasattr(new, name) and getattr(new, name) is None:
             setattr(new, name, getattr(old, name))
     if isinstance(new, Disk) and isinstance(old, Disk):
         new.target.bus = new.target.bus or old.target.bus
         new.readonly = new.readonly or old.readonly
+        if new.backing_store is None and _same(new.source, old.source):
+            new.backing_store = old.backing_store
     if isinstance(new, Interface) and isinstance(old, Interface):
         new.target = new.target or old.target
 
@@ -76,8 +90,8 @@ async def _limits(host: QemuHost, machine: Machine, old: Disk, new: Disk, force:
 
 
 async def _password(host: QemuHost, machine: Machine, old: Graphics, new: Graphics, force: bool) -> None:
-    arguments = {"protocol": str(new.type), "password": new.password or ""}
-    await machine.execute("set_password", arguments)
+    for command in screenchange.commands(new, host.settings.display):
+        await machine.execute(command.execute, command.arguments)
 
 
 async def _polling(host: QemuHost, machine: Machine, old: Memballoon, new: Memballoon, force: bool) -> None:
@@ -95,6 +109,7 @@ async def _medium(host: QemuHost, machine: Machine, old: Disk, new: Disk, force:
         replace(trial, find(trial, alias), new)
         await chains.discover_disk(new, timeout=MEDIUM_LIMIT)
         number_nodes(trial, new, above=machine.nodes)
+        note_disk(new, context_of(trial, machine.folder.path, host.capabilities, host.settings))
         machine.number(highest_node(trial))
     await machine.execute("blockdev-open-tray", {"id": alias, "force": force}, timeout=MEDIUM_LIMIT)
     await machine.execute("blockdev-remove-medium", {"id": alias})
@@ -110,11 +125,12 @@ async def _free(host: QemuHost, machine: Machine, device: Disk) -> None:
     """Close the images of a medium that lies in no drive; those that are not open are as good."""
     if device.source is None:
         return
-    for command in _plug(host, machine, device).teardown:
+    backends = machine.parts(machine.live, device, machine.folder).backends
+    for command in (backend.delete() for backend in reversed(backends)):
         try:
             await machine.execute(command.execute, command.arguments)
         except HypervisorError as error:
-            if "Failed to find node" not in str(error.evidence.get("answer")):
+            if not any(words in str(error.evidence.get("answer")) for words in _IS_GONE):
                 raise
 
 
@@ -143,10 +159,9 @@ def _plug(host: QemuHost, machine: Machine, device: Device) -> Plug:
 CHANGES: dict[type[Device], dict[str, Apply]] = {
     Interface: {"link": _link},
     Disk: {"iotune": _limits},
-    Graphics: {"password": _password},
     Memballoon: {"stats": _polling},
 }
-"""Of each kind, the fields that can be changed in place."""
+"""Of each kind, the fields that can be changed in place; of displays see `screenchange`."""
 
 MEDIUM_FIELDS = ("type", "source", "driver", "backing_store")
 """Of a drive with a removable medium, the fields that say which medium lies in it."""
@@ -176,11 +191,22 @@ def _steps(old: Device, new: Device) -> list[Apply]:
 
 
 def _same(new: Any, old: Any) -> bool:
-    """Equal but for the node numbers that only the live domain has."""
+    """Equal but for what only the live domain has."""
     if new == old:
         return True
-    if getattr(old, "index", None) is not None and getattr(new, "index", 0) is None:
-        without = old.copy()
-        without.index = None
-        return bool(new == without)
-    return False
+    if isinstance(old, StorageSource) and isinstance(new, StorageSource):
+        return bool(_bare(new) == _bare(old))
+    return isinstance(old, BackingStore) and isinstance(new, BackingStore) and bool(_bare(new) == _bare(old))
+
+
+def _bare(described: Described) -> Described:
+    """A source or backing store without what only the live domain has: numbers, and notes of block nodes."""
+    bare = described.copy()
+    layer: StorageSource | BackingStore | None = bare
+    while layer is not None:
+        layer.index = None
+        source = layer.source if isinstance(layer, BackingStore) else layer
+        if source is not None:
+            source.index = source.private = None
+        layer = layer.backing_store if isinstance(layer, BackingStore) else None
+    return bare

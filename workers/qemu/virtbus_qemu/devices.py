@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from virtbus.domain import Device, Disk, Interface, check, find, insert, remove
+from virtbus.domain import Device, Disk, Domain, Graphics, Interface, find, insert, remove, replace, resolve
+from virtbus.domain.address import DriveAddress
+from virtbus.domain.chardev import CharDevice, CharSource, CharType
+from virtbus.domain.checks import WHEN_DEFINED, check
+from virtbus.domain.controller import Controller, ControllerType
+from virtbus.domain.disk import DiskBus, DiskTray
 from virtbus.driver import Devices, Target, Work
 from virtbus.errors import Conflict, HypervisorError, HypervisorGone, HypervisorSilent, WrongState
 from virtbus.observations import DeviceAdded, DeviceRemoved, RemovalRefused
 from virtbus_qemu import chains, hotplug, network
 from virtbus_qemu.change import changed
+from virtbus_qemu.command import context_of
+from virtbus_qemu.command.block.notes import note_disk
 from virtbus_qemu.command.parts import Command
+from virtbus_qemu.handover import hand_over
 from virtbus_qemu.host import QemuHost
 from virtbus_qemu.hotplug import Plug
 from virtbus_qemu.images import check_image
-from virtbus_qemu.live import highest_node, prepare_device
+from virtbus_qemu.live import prepare_device
 from virtbus_qemu.machine import Machine, plugged
+from virtbus_qemu.nodenumbers import highest_node
 
 PLUG_LIMIT = 20.0
 """Seconds for one command that opens images or backends."""
@@ -41,13 +51,38 @@ class QemuDevices(Devices):
             if isinstance(device, Disk):
                 check_image(device, target)
                 await chains.discover_disk(device, timeout=PLUG_LIMIT)
-            new = prepare_device(machine.live, device, machine.folder, self.host.settings, nodes=machine.nodes)
+            new = prepare_device(
+                machine.live,
+                device,
+                machine.folder,
+                self.host.settings,
+                self.host.capabilities,
+                nodes=machine.nodes,
+            )
+            if isinstance(new, Disk):
+                context = context_of(machine.live, machine.folder.path, self.host.capabilities, self.host.settings)
+                note_disk(new, context)
             self._check_new(machine, new, target)
-            plug = self._plug(machine, new, strict=True)
+            missing = missing_controllers(machine.live, new)
+            # Where it says what cannot be done it is refused before anything is done, if it can be told by then.
+            plug = None if missing else self._plug(machine, new, strict=True)
             await work.before_effect(alias=new.alias)
-            await self._add(machine, new, plug)
-        self.host.observe(DeviceAdded(domain=machine.uuid, cause=work.job, alias=str(new.alias), live=machine.live))
+            for controller in missing:
+                await self._add_controller(machine, controller, work)
+            await self._add(machine, new, plug or self._plug(machine, new, strict=True))
+            self._tell(machine, new, work)
         return new
+
+    def _tell(self, machine: Machine, device: Device, work: Work) -> None:
+        self.host.observe(DeviceAdded(domain=machine.uuid, cause=work.job, alias=str(device.alias), live=machine.live))
+
+    async def _add_controller(self, machine: Machine, controller: Controller, work: Work) -> None:
+        """Plug what another device will sit on."""
+        new = prepare_device(
+            machine.live, controller, machine.folder, self.host.settings, self.host.capabilities, nodes=machine.nodes
+        )
+        await self._add(machine, new, self._plug(machine, new, strict=True))
+        self._tell(machine, new, work)
 
     def _plug(self, machine: Machine, device: Device, *, strict: bool = False) -> Plug:
         host = self.host
@@ -57,7 +92,7 @@ class QemuDevices(Devices):
         """Refuse what clashes with a device that is there, in libvirt's words."""
         trial = machine.live.copy()
         insert(trial, device)
-        check(trial)
+        check(trial, but=WHEN_DEFINED)
         if isinstance(device, Interface) and device.mac is not None:
             for other in machine.live.devices.interfaces:
                 if other.mac is not None and str(other.mac.address).lower() == str(device.mac.address).lower():
@@ -77,7 +112,10 @@ class QemuDevices(Devices):
         try:
             if isinstance(device, Interface):
                 network.connect(device)
-            await self._send(machine, plug.additions, added)
+            await _run(machine, plug.earlier)
+            plug = plug.with_backends(await hand_over(machine, device, plug.backends))
+            answers = await self._send(machine, (*plug.additions, *_questions(device)), added)
+            self._note(machine, device, answers)
             await _run(machine, plug.settle)
         except asyncio.CancelledError:
             # What became of the last command is not known: whoever takes the host finds the device in the folder,
@@ -98,10 +136,25 @@ class QemuDevices(Devices):
             machine.rewrite()
             raise
 
-    async def _send(self, machine: Machine, commands: Sequence[Command], done: list[Command]) -> None:
+    def _note(self, machine: Machine, device: Device, answers: Sequence[Any]) -> None:
+        """Note in the live definition what QEMU told of a device that it has now."""
+        if isinstance(device, Disk):
+            note_tray(device, answers[-1])
+        elif isinstance(device, CharDevice) and device.type is CharType.PTY:
+            told = next((answer["pty"] for answer in answers if isinstance(answer, dict) and "pty" in answer), None)
+            if told is not None:
+                device.sources = [CharSource(path=told)]
+        live = machine.live.copy()
+        replace(live, find(live, str(device.alias)), device)
+        if live != machine.live:
+            machine.live = live
+            machine.rewrite()
+
+    async def _send(self, machine: Machine, commands: Sequence[Command], done: list[Command]) -> list[Any]:
         """Send commands without waiting in between: QEMU does them in order, and refuses what needs one that failed.
 
         :param done: gets those that were done.
+        :returns: QEMU's answers.
         :raises HypervisorError: the first refusal.
         """
         answers = await asyncio.gather(
@@ -112,6 +165,7 @@ class QemuDevices(Devices):
         done += [command for command, answer in zip(commands, answers, strict=True) if answer not in refusals]
         if refusals:
             raise refusals[0]
+        return answers
 
     def check_detach(self, target: Target, device: Device) -> None:
         """See Devices."""
@@ -124,8 +178,13 @@ class QemuDevices(Devices):
         The runtime's mark in the domain's record is durable; the job needs none besides.
         """
         machine = self.host.machine(target)
+        plug = self._plug(machine, find(machine.live, alias))
+        if not plug.has_device:
+            # The guest does not see it, and need not agree.
+            await self._gone(machine, alias, work)
+            return
         try:
-            await machine.execute("device_del", {"id": alias})
+            await machine.execute(plug.removal.execute, plug.removal.arguments)
         except HypervisorSilent:
             # QEMU does it when it goes on: the mark waits.
             return
@@ -133,22 +192,26 @@ class QemuDevices(Devices):
             raise
         except HypervisorError as error:
             if error.evidence.get("class") == NOT_FOUND:
-                gone = await machine.removed(alias, "guest", {"domain": machine.uuid, "cause": work.job})
-                if gone is not None:
-                    self.host.observe(gone)
-                    machine.rewrite()
-                    return
-                self.host.observe(DeviceRemoved(domain=machine.uuid, cause=work.job, alias=alias, live=machine.live))
+                await self._gone(machine, alias, work)
             elif ALREADY not in str(error.evidence.get("answer")):
                 self.host.observe(
                     RemovalRefused(domain=machine.uuid, cause=work.job, alias=alias, reason=error.message)
                 )
 
+    async def _gone(self, machine: Machine, alias: str, work: Work) -> None:
+        """Free what serves a device that the guest does not have, and say that it is gone."""
+        gone = await machine.removed(alias, "guest", {"domain": machine.uuid, "cause": work.job})
+        if gone is None:
+            gone = DeviceRemoved(domain=machine.uuid, cause=work.job, alias=alias, live=machine.live)
+        self.host.observe(gone)
+        machine.rewrite()
+
     async def update(self, target: Target, alias: str, device: Device, work: Work, *, force: bool) -> Device:
         """See Devices."""
         machine = self.host.machine(target)
         async with machine.changing:
-            old = find(machine.live, alias)
+            # Displays have no alias: their kind names them.
+            old = resolve(machine.live, device) if isinstance(device, Graphics) else find(machine.live, alias)
             if type(old) is not type(device):
                 raise WrongState(
                     f"a {device.element_tag} cannot take the place of {alias}", host=target.host, domain=target.uuid
@@ -156,6 +219,32 @@ class QemuDevices(Devices):
             if isinstance(device, Disk):
                 check_image(device, target)
             return await changed(self.host, machine, old, device.copy(), work, force=force)
+
+
+def missing_controllers(live: Domain, device: Device) -> list[Controller]:
+    """The SCSI controllers up to that of a disk which are not there yet, of the model of those that are."""
+    address = device.address
+    if not isinstance(device, Disk) or device.target.bus is not DiskBus.SCSI or not isinstance(address, DriveAddress):
+        return []
+    present = {each.index: each.model for each in live.devices.controllers if each.type is ControllerType.SCSI}
+    model = next((model for _, model in sorted(present.items(), reverse=True)), None)
+    return [
+        Controller(type=ControllerType.SCSI, index=index, model=model)
+        for index in range(address.controller + 1)
+        if index not in present
+    ]
+
+
+def _questions(device: Device) -> tuple[Command, ...]:
+    """What is asked of QEMU once it has the device."""
+    return (Command("query-block", {}),) if isinstance(device, Disk) else ()
+
+
+def note_tray(disk: Disk, drives: Sequence[Mapping[str, Any]]) -> None:
+    """Note whether a drive's tray is open, by QEMU's own account (QMP query-block)."""
+    for drive in drives:
+        if str(drive.get("qdev", "")).split("/")[-1] == disk.alias and drive.get("tray_open"):
+            disk.target.tray = DiskTray.OPEN
 
 
 async def _run(machine: Machine, commands: Iterable[Command]) -> None:

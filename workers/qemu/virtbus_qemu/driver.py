@@ -1,12 +1,13 @@
 """The QEMU driver: libvirt's domain XML on QEMU processes of this machine.
 
-URIs are `qemu:///system` and `qemu:///session`. Options: `emulator`, `nvram`, `memory` (paths), `sandbox` (on, off),
-`run_as` (a user), `vnc_listen` (an address).
+URIs are `qemu:///system` and `qemu:///session`. Options: `emulator`, `nvram`, `memory`, `tpm` (paths), `sandbox`
+(on, off), `run_as` (a user), `vnc_listen` (an address).
 """
 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 from collections.abc import Mapping
 from uuid import UUID
@@ -16,6 +17,7 @@ from virtbus.driver import Driver, HostFacts, HostSettings, Known
 from virtbus.errors import InvalidArgument, WrongState
 from virtbus.observations import Observe, Observed
 from virtbus.worker.service import boot_id, machine_id
+from virtbus_qemu import daemons
 from virtbus_qemu.capabilities import probe
 from virtbus_qemu.console import QemuConsole
 from virtbus_qemu.definition import complete
@@ -73,17 +75,19 @@ class QemuDriver(QemuLifecycle, QemuDevices, QemuTuning, QemuStatistics, QemuCon
         return complete(domain, self.host.capabilities, self.host.settings)
 
     async def undefined(self, domain: Domain, *, nvram: bool, keep_nvram: bool) -> None:
-        """See Driver: a UEFI guest's variable store is the domain's own."""
+        """See Driver: a UEFI guest's variable store is the domain's own, and an emulated TPM's state."""
         path = path_of(domain)
-        if path is None or keep_nvram or not await asyncio.to_thread(path.exists):
-            return
-        if not nvram:
+        has_nvram = path is not None and not keep_nvram and await asyncio.to_thread(path.exists)
+        if has_nvram and not nvram:
             raise WrongState(
                 "cannot undefine domain with nvram", host=self.settings.name, domain=domain.uuid,
                 hint="say what becomes of it: --nvram removes it, --keep-nvram leaves it",
                 evidence={"path": str(path)},
             )  # fmt: skip
-        await asyncio.to_thread(remove, domain)
+        if has_nvram:
+            await asyncio.to_thread(remove, domain)
+        tpm = daemons.tpm_state(domain, self.host.settings)
+        await asyncio.to_thread(shutil.rmtree, tpm, ignore_errors=True)
 
     async def close(self) -> None:
         """See Driver."""

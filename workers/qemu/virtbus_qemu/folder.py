@@ -7,6 +7,7 @@
     RUN/UUID/domain.xml       the live definition
     RUN/UUID/state.json       what a later worker must know of this life of the domain
     RUN/UUID/qemu.log         what QEMU said on standard error
+    RUN/UUID/master-key.aes   32 random bytes, with which secrets are encrypted for this QEMU
 
 It belongs on a file system that a reboot empties (/run): nothing in it means anything without its process. Files are
 replaced whole, so that a worker killed in the middle leaves the old or the new, never a half. They are not synced to
@@ -32,6 +33,9 @@ from virtbus_qemu.process import Identity
 
 #: sun_path of unix(7) has 108 bytes, one of them the final zero.
 SOCKET_PATH_BYTES = 107
+
+MASTER_KEY = "master-key.aes"
+MASTER_KEY_BYTES = 32
 
 _LOG_TAIL_BYTES = 16 * 1024
 _NO_SPACE = (28, 122)  # ENOSPC, EDQUOT
@@ -69,6 +73,11 @@ class DomainFolder:
         return self.path / "qemu.log"
 
     @property
+    def master_key(self) -> Path:
+        """The key with which secrets are encrypted for this QEMU."""
+        return self.path / MASTER_KEY
+
+    @property
     def definition(self) -> Path:
         """The live definition."""
         return self.path / "domain.xml"
@@ -90,8 +99,11 @@ class DomainFolder:
         with _room(self.path):
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             for entry in self.path.iterdir():
-                if entry != self.log:
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                elif entry != self.log:
                     entry.unlink()
+        _replace(self.master_key, os.urandom(MASTER_KEY_BYTES))
 
     def remove(self) -> None:
         """Remove it with all that is in it."""

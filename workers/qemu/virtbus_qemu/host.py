@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -14,16 +15,20 @@ from virtbus.driver import HostSettings, Known, Target
 from virtbus.errors import HypervisorError, HypervisorGone, HypervisorSilent, VirtbusError, WrongState
 from virtbus.observations import Observation, Observe, Observed, Started
 from virtbus.state import DomainState
+from virtbus.xml import drivers_notes
+from virtbus_qemu import daemons, memoryfolders, network
 from virtbus_qemu import journal as journal_file
-from virtbus_qemu import network
 from virtbus_qemu.capabilities import Capabilities
-from virtbus_qemu.command import context_of, describe
+from virtbus_qemu.command import context_of
 from virtbus_qemu.command.parts import Parts
 from virtbus_qemu.folder import DomainFolder, HostFolder
+from virtbus_qemu.hostdevices import ANY_DEVICES
+from virtbus_qemu.hotplug import described
 from virtbus_qemu.journal import Journal
 from virtbus_qemu.machine import Machine, incarnation, plugged
 from virtbus_qemu.process import Identity, Process, find
 from virtbus_qemu.settings import DisplaySettings, QemuSettings
+from virtbus_qemu.vault import NO_VALUES, SecretFolder
 from virtbus_qemu.witness import Witness
 
 log = logging.getLogger(__name__)
@@ -84,7 +89,9 @@ class QemuHost:
 
     def parts(self, live: Domain, device: Device, folder: DomainFolder) -> Parts:
         """What a device of a live domain is made of in QEMU."""
-        return describe(device, context_of(live, folder.path, self.capabilities, self.settings))
+        # Its names count here, not the values of its secrets or where devices of the host are, which may be gone.
+        settings = replace(self.settings, vault=NO_VALUES, host_devices=ANY_DEVICES)
+        return described(live, device, context_of(live, folder.path, self.capabilities, settings))
 
     def ports(self) -> set[int]:
         """The ports of the displays of all domains, also of those that are starting and do not listen yet."""
@@ -128,6 +135,8 @@ class QemuHost:
             network.disconnect_all(machine.live)
         except (HypervisorError, OSError) as error:
             log.warning("domain %s: its network devices stay: %s", machine.uuid, error)
+        memoryfolders.remove(machine.live, self.settings)
+        await daemons.end(machine.live, machine.folder, self.settings)
         self.observe(machine.ending())
         machine.gone.set()
         await machine.close()
@@ -176,13 +185,13 @@ class QemuHost:
         text = folder.read_definition()
         record = known.get(folder.uuid)
         if identity is not None and text is not None and identity.alive():
-            return await self._adopt(folder, identity, Domain.parse(text), record)
+            return await self._adopt(folder, identity, _read(text), record)
         told = record is not None and record.incarnation == _name(identity)
         if text is not None and identity is not None and record is not None and told and record.active:
-            return await self._ended(folder, Domain.parse(text), record.position)
+            return await self._ended(folder, _read(text), record.position)
         if text is not None and identity is not None and not told and _ran(folder):
             # It came and went while nobody looked.
-            live = Domain.parse(text)
+            live = _read(text)
             began = Started(domain=folder.uuid, incarnation=incarnation(identity), id=live.id or 0, live=live)
             return await self._ended(folder, live, 0, began)
         # Nobody counts on what it tells any more.
@@ -295,6 +304,12 @@ def _identity(folder: DomainFolder) -> Identity | None:
     return found[0] if found else None
 
 
+def _read(text: str) -> Domain:
+    """A live definition as the folder has it, with what was noted of its block nodes."""
+    with drivers_notes():
+        return Domain.parse(text)
+
+
 def qemu_settings(settings: HostSettings) -> QemuSettings:
     """The settings of QEMU on a host, from the worker's options.
 
@@ -306,6 +321,8 @@ def qemu_settings(settings: HostSettings) -> QemuSettings:
         emulator=Path(options.pop("emulator", "/usr/bin/qemu-system-x86_64")),
         nvram=Path(options.pop("nvram", lasting / "nvram")),
         memory=Path(options.pop("memory", lasting / "ram")),
+        tpm=Path(options.pop("tpm", lasting / "tpm")),
+        vault=SecretFolder(Path(options.pop("secrets", lasting / "secrets"))),
         sandbox=options.pop("sandbox", "on") == "on",
         run_as=options.pop("run_as", None),
         display=DisplaySettings(vnc_listen=options.pop("vnc_listen", "127.0.0.1")),

@@ -1,6 +1,7 @@
 """The QMP commands that plug a device into a running QEMU, and that take it out again.
 
     plug = Plug.of(live, device, capabilities, settings, folder)
+    plug.earlier        sent first: what must be right before
     plug.backends       added in order; where one fails, the others are taken away: plug.unwind(done)
     plug.device         then device_add
     plug.settle         then limits, links and the like
@@ -14,25 +15,31 @@ between kinds are the tables `PLUGGABLE` and `command.DESCRIBE`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from virtbus.domain.address import PciAddress
-from virtbus.domain.chardev import Channel
+from virtbus.domain.chardev import Channel, Console, ConsoleTargetType, Serial, SerialTargetType
 from virtbus.domain.controller import Controller, ControllerType
 from virtbus.domain.device import Device
 from virtbus.domain.disk import Disk, DiskBus, DiskDevice
 from virtbus.domain.domain import Domain
+from virtbus.domain.filesystem import Filesystem
+from virtbus.domain.hostdev import Hostdev, HostdevMode
 from virtbus.domain.input import Input, InputBus
 from virtbus.domain.interface import Interface
 from virtbus.domain.memorydevice import MemoryDevice
+from virtbus.domain.redirdev import Redirdev
 from virtbus.domain.rng import Rng
+from virtbus.domain.shmem import Shmem
 from virtbus.domain.smalldevice import Vsock
 from virtbus.domain.watchdog import Watchdog, WatchdogModel
 from virtbus.errors import ConfigUnsupported, WrongState
+from virtbus_qemu import provided
 from virtbus_qemu.capabilities import Capabilities
 from virtbus_qemu.command import context_of, describe
-from virtbus_qemu.command.parts import Backend, Command, Parts
+from virtbus_qemu.command.disk import managed_reservations
+from virtbus_qemu.command.parts import Backend, Command, Context, Parts
 from virtbus_qemu.folder import DomainFolder
 from virtbus_qemu.ledger import refuse_unread, watch
 from virtbus_qemu.platform import platform_of
@@ -59,16 +66,45 @@ def _watchdog(device: Watchdog) -> bool:
     return device.model is WatchdogModel.I6300ESB
 
 
+def _serial(serial: Serial) -> bool:
+    return serial.target is not None and serial.target.type in (
+        SerialTargetType.PCI_SERIAL,
+        SerialTargetType.USB_SERIAL,
+    )
+
+
+def _console(console: Console) -> bool:
+    return console.target is not None and console.target.type is ConsoleTargetType.VIRTIO
+
+
+def _filesystem(filesystem: Filesystem) -> bool:
+    return filesystem.driver is not None and filesystem.driver.type == "virtiofs"
+
+
+def _hostdev(hostdev: Hostdev) -> bool:
+    return hostdev.mode is HostdevMode.SUBSYSTEM
+
+
+def _any(_: Device) -> bool:
+    return True
+
+
 PLUGGABLE: dict[type[Device], Callable[[Any], bool]] = {
     Disk: _disk,
     Controller: _controller,
-    Interface: lambda _: True,
-    Channel: lambda _: True,
+    Interface: _any,
+    Hostdev: _hostdev,
+    Redirdev: _any,
+    Serial: _serial,
+    Console: _console,
+    Channel: _any,
     Input: _input,
-    Rng: lambda _: True,
+    Rng: _any,
     Watchdog: _watchdog,
-    MemoryDevice: lambda _: True,
-    Vsock: lambda _: True,
+    MemoryDevice: _any,
+    Shmem: _any,
+    Filesystem: _filesystem,
+    Vsock: _any,
 }
 """The kinds that can be plugged while the guest runs, and which devices of the kind."""
 
@@ -96,8 +132,10 @@ class Plug:
         :param strict: whether to refuse what is set in the device and has no effect: for a new one.
         :raise ConfigUnsupported: there are no such devices, or something in it cannot be done.
         """
+        if strict:
+            provided.check_device(device, f"/{device.element_tag}", live)
         watched = watch(device) if strict else device
-        parts = describe(watched, context_of(live, folder.path, capabilities, settings))
+        parts = described(live, watched, context_of(live, folder.path, capabilities, settings))
         if strict:
             _ = watched.alias
             refuse_unread(watched, f"/{device.element_tag}", live.name)
@@ -114,10 +152,19 @@ class Plug:
         return self.parts.device is not None and "id" in self.parts.device
 
     @property
+    def earlier(self) -> tuple[Command, ...]:
+        """What must be right before it is there."""
+        return self.parts.earlier
+
+    @property
     def additions(self) -> tuple[Command, ...]:
         """What plugs it: each backend, then the device."""
-        device = () if self.parts.device is None else (Command("device_add", self.parts.device),)
-        return (*(backend.add() for backend in self.backends), *device)
+        sides = (each for each in (self.parts.extension, self.parts.device) if each is not None)
+        return (*(backend.add() for backend in self.backends), *(Command("device_add", each) for each in sides))
+
+    def with_backends(self, backends: tuple[Backend, ...]) -> Plug:
+        """The same with other backends, such as those that were handed what they use."""
+        return replace(self, parts=replace(self.parts, backends=backends))
 
     @property
     def settle(self) -> tuple[Command, ...]:
@@ -132,11 +179,28 @@ class Plug:
     @property
     def teardown(self) -> tuple[Command, ...]:
         """What frees the host's side, once the guest's side is gone."""
-        return tuple(backend.delete() for backend in reversed(self.backends))
+        extension = self.parts.extension
+        extra = () if extension is None else (Command("device_del", {"id": extension["id"]}),)
+        return (*extra, *(backend.delete() for backend in reversed(self.backends) if not backend.owned))
 
     def unwind(self, done: Sequence[Command]) -> tuple[Command, ...]:
         """What undoes these additions, after another one failed."""
         return tuple(backend.delete() for backend in reversed(self.backends) if backend.add() in done)
+
+
+def described(live: Domain, device: Device, context: Context) -> Parts:
+    """What a device of a running domain is made of, with what it shares with others that are not there (yet)."""
+    parts = describe(device, context)
+    if isinstance(device, Disk) and _reserves(device):
+        others = (disk for disk in live.devices.disks if disk.alias != device.alias)
+        if not any(map(_reserves, others)):
+            return replace(parts, backends=(managed_reservations(context), *parts.backends))
+    return parts
+
+
+def _reserves(disk: Disk) -> bool:
+    """Whether the worker's helper keeps a disk's persistent reservations."""
+    return disk.source is not None and disk.source.reservations is not None and disk.source.reservations.managed
 
 
 def check_attach(live: Domain, device: Device) -> None:

@@ -15,7 +15,9 @@ from virtbus.xml.part import Part
 
 E = TypeVar("E", bound=Element)
 
-_READ = "(read)"
+_ORIGINAL = "(original)"
+_SOURCE = "(source)"
+"""Of a copy of a watched element: that element, which is to note what is read of the copy."""
 _classes: dict[type[Element], type[Element]] = {}
 
 
@@ -28,6 +30,15 @@ def unread(element: Element, path: str) -> list[str]:
     """The XML paths, below `path`, of what is set in a watched element and was not read. Of an element none of whose
     fields was read, only its own path."""
     return list(_unread(element, path))
+
+
+def peek(element: Element | None, name: str) -> Any:
+    """A field's value without its being noted as read, for those that look at it and leave the acting to others; None
+    of nothing."""
+    if element is None:
+        return None
+    original: Element = element.__dict__.get(_ORIGINAL, element)
+    return original.__dict__[name]
 
 
 def read_through(value: Any) -> None:
@@ -45,8 +56,7 @@ def refuse_unread(element: Element, path: str, domain: str) -> None:
 
     :raise ConfigUnsupported: `evidence["paths"]` lists what; `evidence["path"]` is the first.
     """
-    paths = unread(element, path)
-    if paths:
+    if not _is_read(element) and (paths := unread(element, path)):
         raise ConfigUnsupported(
             f"the QEMU worker cannot do {', '.join(paths[:5])}" + (" and more" if len(paths) > 5 else ""),
             domain=domain,
@@ -55,47 +65,112 @@ def refuse_unread(element: Element, path: str, domain: str) -> None:
         )
 
 
+class _Noting:
+    """A field that is copied from the original at its first read; later ones Python finds in the instance itself, so
+    that they cost nothing, and what was never read is what the instance lacks."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, element: Element, kind: type[Element]) -> Any:
+        values = element.__dict__
+        source = values.get(_SOURCE)
+        value = getattr(source, self.name) if source is not None else values[_ORIGINAL].__dict__[self.name]
+        values[self.name] = value
+        return value
+
+
+class _Watching(_Noting):
+    """The same for a field with elements in it, which are watched in turn."""
+
+    def __get__(self, element: Element, kind: type[Element]) -> Any:
+        values = element.__dict__
+        source = values.get(_SOURCE)
+        if source is not None:
+            value = _copied(getattr(source, self.name))
+        else:
+            value = _watched(values[_ORIGINAL].__dict__[self.name])
+        values[self.name] = value
+        return value
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_copied(each) for each in value]
+    return value.copy() if isinstance(value, Element) else value
+
+
+def _copy(element: Element) -> Element:
+    """A copy that may be changed; what is read of it is noted as read of the element."""
+    twin = type(element).__new__(type(element))
+    twin.__dict__.update({_ORIGINAL: element.__dict__[_ORIGINAL], _SOURCE: element})
+    return twin
+
+
 def _watched(value: Any) -> Any:
     if isinstance(value, list):
         return [_watched(each) for each in value]
     if not isinstance(value, Element):
         return value
-    kind = _watched_class(type(value))
+    kind = _classes.get(type(value)) or _watched_class(type(value))
     twin = kind.__new__(kind)
-    object.__setattr__(twin, "__dict__", {name: _watched(each) for name, each in vars(value).items()})
-    vars(twin)[_READ] = set()
+    twin.__dict__[_ORIGINAL] = value
     return twin
 
 
 def _watched_class(kind: type[Element]) -> type[Element]:
-    known = _classes.get(kind)
-    if known is None:
-        plan = kind.plan()
+    plan = kind.plan()
+    of_the_original: dict[str, Any] = {
+        "plan": classmethod(lambda _: plan),
+        "copy": _copy,
+        "is_blank": lambda self: self.__dict__[_ORIGINAL].is_blank(),
+        "__eq__": lambda self, other: self.__dict__[_ORIGINAL] == getattr(other, "__dict__", {}).get(_ORIGINAL, other),
+    }
+    fields = {part.name: (_Watching if part.compound else _Noting)(part.name) for part in plan.parts}
+    known: type[Element] = type(kind.__name__, (kind,), {**of_the_original, **fields})
+    known.comes_last = kind.comes_last
+    return _classes.setdefault(kind, known)
 
-        def noting(self: Element, name: str) -> Any:
-            values = object.__getattribute__(self, "__dict__")
-            if name in values:
-                values[_READ].add(name)
-            return object.__getattribute__(self, name)
 
-        known = type(kind.__name__, (kind,), {"__getattribute__": noting, "plan": classmethod(lambda _: plan)})
-        known.comes_last = kind.comes_last
-        _classes[kind] = known
-    return known
+def _is_read(element: Element) -> bool:
+    """Whether everything that is set was read: the usual case, for which no paths are made."""
+    read = element.__dict__
+    if _ORIGINAL not in read:
+        return True  # the builder's own, in the place of what was there
+    original = read[_ORIGINAL].__dict__
+    for part in element.plan().parts:
+        name = part.name
+        value = original[name]
+        if value is None:
+            continue
+        if not part.compound:
+            if name not in read and value != part.default:
+                return False
+        elif _is_set(part, value):
+            if name not in read:
+                return False
+            for each in read[name] if part.many else (read[name],):
+                if isinstance(each, Element) and not _is_read(each):
+                    return False
+    return True
 
 
 def _unread(element: Element, path: str) -> Iterator[str]:
-    values = vars(element)
-    seen: set[str] = values[_READ]
-    present = [part for part in element.plan().parts if _is_set(part, values[part.name])]
-    if present and not any(part.name in seen for part in present):
+    read = element.__dict__
+    if _ORIGINAL not in read:
+        return
+    original = read[_ORIGINAL].__dict__
+    present = [part for part in element.plan().parts if _is_set(part, original[part.name])]
+    if present and not any(part.name in read for part in present):
         yield path
         return
     for part in present:
-        value, here = values[part.name], f"{path}/{_step(part)}"
-        if part.name not in seen:
+        here = f"{path}/{_step(part)}"
+        if part.name not in read:
             yield here
-        elif isinstance(value, Element):
+        elif isinstance(value := read[part.name], Element):
             yield from _unread(value, here)
         elif isinstance(value, list):
             for number, each in enumerate(value, 1):

@@ -15,13 +15,14 @@ from virtbus.domain.power import LifecycleAction
 from virtbus.driver import Lifecycle, Target, Work
 from virtbus.errors import HypervisorError, HypervisorGone, Unavailable, VirtbusError
 from virtbus.observations import Started
-from virtbus_qemu import chains, journal, live, network, nvram
-from virtbus_qemu.command import build_argv, environment, settle
+from virtbus_qemu import chains, daemons, guestcpu, journal, live, memlock, memoryfolders, network, nvram
+from virtbus_qemu.command import build_argv, context_of, environment, settle
+from virtbus_qemu.command.block.notes import note_nodes
 from virtbus_qemu.event import QmpEvent
 from virtbus_qemu.folder import DomainFolder
 from virtbus_qemu.folder import Started as Process_
 from virtbus_qemu.host import QemuHost
-from virtbus_qemu.images import check_images
+from virtbus_qemu.images import check_images, drop_absent, is_present
 from virtbus_qemu.journal import Journal
 from virtbus_qemu.machine import Machine
 from virtbus_qemu.process import Process
@@ -78,17 +79,28 @@ class QemuLifecycle(Lifecycle):
         folder = self.host.folder.domain(target.uuid)
         check_images(definition, target)
         definition = definition.copy()
+        drop_absent(definition, is_present)
         await chains.discover(definition, timeout=min(IMAGE_LIMIT, work.remaining()))
         domain = live.prepare(
             definition, folder, self.host.settings, number=self.host.next_number(), taken=self.host.ports()
         )
+        domain.cpu = guestcpu.settled(domain, self.host.capabilities)
         self.host.starting[target.uuid] = domain
-        argv = build_argv(domain, folder, self.host.capabilities, self.host.settings)
+        note_nodes(domain, context_of(domain, folder.path, self.host.capabilities, self.host.settings))
+        # The command line's secrets are encrypted with the key that the folder has.
+        folder.create()
+        try:
+            argv = build_argv(domain, folder, self.host.capabilities, self.host.settings)
+        except VirtbusError:
+            folder.remove()
+            raise
         await work.before_effect()
         machine: Machine | None = None
         try:
             nvram.create(domain, self.host.capabilities)
+            memoryfolders.create(domain, self.host.settings)
             network.connect_all(domain)
+            await daemons.start(domain, folder, self.host.settings, timeout=min(START_LIMIT, work.remaining()))
             machine = self._spawn(folder, domain, argv, work.job)
             await self._open(machine, work)
             if not paused:
@@ -110,13 +122,15 @@ class QemuLifecycle(Lifecycle):
         self.host.arrive(machine)
 
     def _spawn(self, folder: DomainFolder, domain: Domain, argv: list[str], job: str) -> Machine:
-        folder.create()
-        folder.write_definition(domain.format(Form.LIVE, secure=True))
+        folder.write_definition(domain.format(Form.STATUS, secure=True))
         journal_input = journal.prepare(folder.journal)
         try:
             with folder.listen() as listener:
                 descriptors = {STANDARD_INPUT: journal_input, self.host.settings.descriptors.monitor: listener.fileno()}
-                process = Process.spawn(argv, log=folder.log, descriptors=descriptors, environment=environment(domain))
+                process = Process.spawn(
+                    argv, log=folder.log, descriptors=descriptors, environment=environment(domain, self.host.settings),
+                    locked_memory=memlock.limit_of(domain),
+                )  # fmt: skip
         finally:
             os.close(journal_input)
         machine = Machine(folder, process, domain, self.host.observe, self.host.parts)
@@ -152,6 +166,8 @@ class QemuLifecycle(Lifecycle):
                 await asyncio.shield(machine.kill())
             await machine.close()
         network.disconnect_all(domain)
+        memoryfolders.remove(domain, self.host.settings)
+        await daemons.end(domain, folder, self.host.settings)
         folder.remove()
 
     async def _run_on(self, machine: Machine, work: Work) -> None:

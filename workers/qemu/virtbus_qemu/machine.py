@@ -18,10 +18,11 @@ from virtbus.domain.power import LifecycleAction
 from virtbus.driver import Work
 from virtbus.errors import HypervisorError, HypervisorGone, HypervisorSilent, VirtbusError
 from virtbus.observations import Observe
-from virtbus_qemu import network
+from virtbus_qemu import handover, network
 from virtbus_qemu.command.parts import Command, Parts
 from virtbus_qemu.event import QmpEvent
 from virtbus_qemu.folder import DomainFolder
+from virtbus_qemu.hotplug import Plug
 from virtbus_qemu.monitor import Monitor
 from virtbus_qemu.process import Identity, Process
 from virtbus_qemu.witness import Witness
@@ -35,7 +36,9 @@ BUSY_WAITS = (0.005, 0.02, 0.05, 0.1, 0.2)
 """Seconds between tries to take away a backend of a device that has just left."""
 KILL_LIMIT = 5.0
 """Seconds for the kernel to end a process that was sent SIGKILL."""
-_NODE = re.compile(r"libvirt-\d+-(format|storage|filter)")
+_NODE = re.compile(r"libvirt-(CoR-.*|\d+-(filter|format|slice-sto|storage))")
+_LAYERS = ("filter", "CoR", "format", "slice-sto", "storage")
+"""What block nodes are, the highest first: each stands on the next."""
 DescribeLive = Callable[[Domain, Device, DomainFolder], Parts]
 
 
@@ -82,8 +85,17 @@ class Machine(Witness):
             self.folder.monitor, timeout=timeout, on_event=self.signal, domain=self.uuid
         )
 
-    async def execute(self, command: str, arguments: Mapping[str, Any] | None = None, *, timeout: float = QUICK) -> Any:
+    async def execute(
+        self,
+        command: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout: float = QUICK,
+        descriptor: int | None = None,
+    ) -> Any:
         """Give a QMP command.
+
+        :param descriptor: an open file that goes with it.
 
         :raises HypervisorError, HypervisorGone, HypervisorSilent: see Monitor.execute.
         """
@@ -95,7 +107,7 @@ class Machine(Witness):
                 hint="its process may be stopped; destroy gets through all the same",
             )  # fmt: skip
         try:
-            answer = await self.monitor.execute(command, arguments, timeout=timeout)
+            answer = await self.monitor.execute(command, arguments, timeout=timeout, descriptor=descriptor)
         except HypervisorSilent:
             self.silent.set()
             raise
@@ -217,22 +229,24 @@ class Machine(Witness):
             for backend in self.parts(self.live, disk, self.folder).backends
         }
         strays = [str(node["node-name"]) for node in nodes if _NODE.fullmatch(str(node["node-name"]))]
-        # A format node stands on its storage node, and goes first; those still in use stay.
-        for name in sorted(set(strays) - ours):
+        # What stands on another node goes first; those still in use stay.
+        for name in sorted(set(strays) - ours, key=_layer):
             with contextlib.suppress(HypervisorError):
                 await self.execute("blockdev-del", {"node-name": name})
 
     async def tear_down(self, device: Device) -> None:
         """Free what served a device that the guest has let go of; what is gone already is as good."""
-        backends = self.parts(self.live, device, self.folder).backends
+        plug = Plug(str(device.alias), self.parts(self.live, device, self.folder))
         # Sent together: QEMU does them in order, what stands on another before that one.
-        frees = [self._free(backend.delete()) for backend in reversed(backends)]
+        frees = [self._free(command) for command in plug.teardown]
         freed = await asyncio.gather(*frees, return_exceptions=True)
         for error in freed:
             if isinstance(error, HypervisorGone):
                 return
             if isinstance(error, HypervisorError) and "find" not in str(error.evidence.get("answer")):
                 log.warning("domain %s: a teardown step was refused: %s", self.uuid, error)
+        with contextlib.suppress(HypervisorError):
+            await handover.take_back(self, device, plug.backends)
         if isinstance(device, Interface):
             network.disconnect(device)
 
@@ -250,6 +264,11 @@ class Machine(Witness):
         if self.monitor is not None:
             await self.monitor.close()
         self.process.close()
+
+
+def _layer(node: str) -> int:
+    """How deep a block node lies, by its name."""
+    return next(depth for depth, layer in enumerate(_LAYERS) if f"-{layer}" in node)
 
 
 def incarnation(identity: Identity) -> str:

@@ -120,16 +120,26 @@ class Monitor:
         numbers = cast(Mapping[str, int], greeting.QMP.version["qemu"])
         return ".".join(str(numbers[part]) for part in ("major", "minor", "micro"))
 
-    async def execute(self, command: str, arguments: Mapping[str, Any] | None = None, *, timeout: float) -> Any:
+    async def execute(
+        self,
+        command: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout: float,
+        descriptor: int | None = None,
+    ) -> Any:
         """Send a command and give QEMU's answer to it.
 
         :param timeout: seconds to wait for the answer. QEMU may carry the command out after that nevertheless.
+        :param descriptor: an open file that goes with the command, of which QEMU gets a copy.
         :raise HypervisorError: QEMU refused; `evidence["class"]` is QMP's error class, `evidence["answer"]` its words.
         :raise HypervisorGone: the connection ended before an answer; whether the command took effect is unknown.
         :raise HypervisorSilent: no answer in time.
         """
         try:
             async with asyncio.timeout(timeout):
+                if descriptor is not None:
+                    self._client.send_fd_scm(descriptor)
                 return await self._client.execute(command, arguments)
         except TimeoutError as error:
             raise HypervisorSilent(

@@ -27,6 +27,8 @@ class Board(StrEnum):
     PPCE500 = "ppce500"
     ARM_VIRT = "arm-virt"
     VERSATILE = "versatile"
+    REALVIEW = "realview"
+    VEXPRESS = "vexpress"
     RISCV_VIRT = "riscv-virt"
     LOONGARCH_VIRT = "loongarch-virt"
     MALTA = "malta"
@@ -54,12 +56,17 @@ _BOARDS: tuple[tuple[frozenset[str], Board, tuple[str, ...]], ...] = (
     (PPC, Board.PPCE500, ("ppce500=",)),
     (ARM, Board.ARM_VIRT, ("virt=", "virt-")),
     (ARM, Board.VERSATILE, ("versatilepb=",)),
+    (ARM, Board.REALVIEW, ("realview-",)),
+    (ARM, Board.VEXPRESS, ("vexpress-",)),
     (RISCV, Board.RISCV_VIRT, ("virt=", "virt-")),
     (frozenset({"loongarch64"}), Board.LOONGARCH_VIRT, ("virt=", "virt-")),
     (frozenset({"mips", "mipsel", "mips64", "mips64el"}), Board.MALTA, ("malta=",)),
     (frozenset({"sparc64"}), Board.SUN4U, ("sun4u=",)),
     (frozenset({"sparc"}), Board.SUN4M, ("SS-",)),
 )
+
+_NUMBERED_BUSES = X86 | PPC | S390
+"""Architectures whose PCI buses have numbers although they are no PCI Express."""
 
 _EXPRESS = frozenset({Board.Q35, Board.ARM_VIRT, Board.RISCV_VIRT, Board.LOONGARCH_VIRT})
 
@@ -85,7 +92,15 @@ class Platform:
     @property
     def root_bus(self) -> str:
         """QEMU's name of the root bus, which is its controller's alias too."""
-        return "pcie.0" if self.express else "pci.0" if self.board is not Board.PPCE500 else "pci"
+        if self.express:
+            return "pcie.0"
+        return "pci.0" if self.arch in _NUMBERED_BUSES else "pci"
+
+    @property
+    def has_pci(self) -> bool:
+        """Whether libvirt gives its devices PCI addresses."""
+        embedded = self.is_arm or self.arch in RISCV or self.arch == "loongarch64"
+        return not embedded or self.is_virt or self.board is Board.VERSATILE
 
     @property
     def is_x86(self) -> bool:
@@ -96,6 +111,11 @@ class Platform:
     def is_s390(self) -> bool:
         """Whether its devices sit on channels (CCW)."""
         return self.arch in S390
+
+    @property
+    def is_power64(self) -> bool:
+        """Whether its processor is a POWER of 64 bits."""
+        return self.arch in ("ppc64", "ppc64le")
 
     @property
     def is_arm(self) -> bool:

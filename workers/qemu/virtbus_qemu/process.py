@@ -11,8 +11,9 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import resource
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +98,7 @@ class Process:
         log: Path,
         descriptors: Mapping[int, int],
         environment: Mapping[str, str] | None = None,
+        locked_memory: int = 0,
     ) -> Process:
         """Start a program in a session of its own; it shares nothing with the worker but what is handed over.
 
@@ -104,27 +106,29 @@ class Process:
         :param descriptors: the child's descriptor number: ours. Ours stay open here; close them when it runs. Where
             there is no 0, standard input is /dev/null.
         :param environment: variables besides the few that are passed on from the worker's own.
-        :raise HypervisorError: the program cannot be executed.
+        :param locked_memory: how many bytes of memory it must be able to lock.
+        :raise HypervisorError: the program cannot be executed, or may not lock that much.
         """
         moved = {
             child: fcntl.fcntl(own, fcntl.F_DUPFD_CLOEXEC, _LOWEST_OWN_DESCRIPTOR) for child, own in descriptors.items()
         }
         try:
-            pid = os.posix_spawn(
-                arguments[0],
-                list(arguments),
-                _environment(environment or {}),
-                file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
-                    (os.POSIX_SPAWN_DUP2, 1, 2),
-                    *((os.POSIX_SPAWN_DUP2, own, child) for child, own in moved.items()),
-                    *((os.POSIX_SPAWN_CLOSE, stray) for stray in _inheritable() - descriptors.keys()),
-                ],
-                setsid=True,
-                setsigmask=[],
-                setsigdef=set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP},
-            )
+            with _may_lock(locked_memory):
+                pid = os.posix_spawn(
+                    arguments[0],
+                    list(arguments),
+                    _environment(environment or {}),
+                    file_actions=[
+                        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                        (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+                        (os.POSIX_SPAWN_DUP2, 1, 2),
+                        *((os.POSIX_SPAWN_DUP2, own, child) for child, own in moved.items()),
+                        *((os.POSIX_SPAWN_CLOSE, stray) for stray in _inheritable() - descriptors.keys()),
+                    ],
+                    setsid=True,
+                    setsigmask=[],
+                    setsigdef=set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP},
+                )
         except OSError as error:
             raise HypervisorError(
                 f"cannot execute {arguments[0]}: {error.strerror}",
@@ -195,6 +199,30 @@ class Process:
         self._loop.remove_reader(self._pidfd)
         if not self._end.done():
             self._end.set_result(_reap(self._pidfd))
+
+
+@contextlib.contextmanager
+def _may_lock(size: int) -> Iterator[None]:
+    """Raise the limit that a child inherits; the worker's own is as before when the child is there."""
+    before = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    if not size or _covers(before[0], size):
+        yield
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (size, before[1] if _covers(before[1], size) else size))
+    except (ValueError, OSError) as error:
+        raise HypervisorError(
+            f"the process must lock {size} bytes of memory, and {before[1]} are allowed",
+            hint="give the worker CAP_SYS_RESOURCE, or a larger LimitMEMLOCK=",
+        ) from error
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, before)
+
+
+def _covers(limit: int, size: int) -> bool:
+    return limit == resource.RLIM_INFINITY or limit >= size
 
 
 def _environment(additions: Mapping[str, str]) -> dict[str, str]:

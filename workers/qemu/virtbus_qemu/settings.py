@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from virtbus_qemu.hostdevices import KERNEL_DEVICES, HostDevices
+from virtbus_qemu.hostpci import HostPci
+from virtbus_qemu.vault import SYSTEM_SECRETS, Vault
+from virtbus_qemu.volumes import NO_VOLUMES, Volumes
+
 
 @dataclass(frozen=True, kw_only=True)
 class Descriptors:
@@ -31,6 +36,14 @@ class Descriptors:
     """Sockets of slirp's helper."""
     vhost_user_gpu: int | None = None
     """Sockets of GPU processes."""
+    bridged_tap: int | None = None
+    """Tap devices on bridges and networks."""
+    tpm: int | None = None
+    """The host's TPM; the file that cancels its work follows."""
+    vhost_scsi: int | None = None
+    """/dev/vhost-scsi."""
+    vdpa_net: int | None = None
+    """vDPA devices of network cards."""
     vdpa: Mapping[str, int] = field(default_factory=dict)
     """vDPA devices by path."""
     groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -74,8 +87,18 @@ class DisplaySettings:
     rdp_tls: TlsSettings = TlsSettings(folder=Path("/etc/pki/virtbus-rdp"))
     sasl: Path | None = None
     """A folder of SASL's configuration in place of the system's."""
+    host_audio: str | None = None
+    """What plays the sound of guests that may use the host's: alsa, pulseaudio, ...; None leaves it to QEMU."""
+    host_sdl_driver: str | None = None
+    """Which driver SDL plays it with, where that is SDL."""
     host_audio_without_graphics: bool = False
     """Whether guests without graphics may use the host's sound."""
+    pipewire: Path | None = None
+    """The folder with PipeWire's socket, for domains that name none."""
+    render_node: Path | None = None
+    """The device of the host that screens are drawn on where none is named; None for the first that the host has."""
+    host_audio_with_vnc: bool = False
+    """Whether guests with VNC may."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,12 +107,20 @@ class QemuSettings:
 
     emulator: Path = Path("/usr/bin/qemu-system-x86_64")
     """The binary of domains that name none."""
+    library: Path = Path("/var/lib/virtbus/qemu")
+    """Where earlier starts of domains made sockets that their definitions then named, though nobody asked for them."""
     nvram: Path = Path("/var/lib/virtbus/qemu/nvram")
     """Where the variable stores of UEFI domains are kept."""
+    tpm: Path = Path("/var/lib/virtbus/qemu/tpm")
+    """Where emulated TPMs keep their state, a folder for each domain."""
+    virtiofsd: str = "/usr/lib/qemu/virtiofsd"
+    """The virtiofs daemon of shared folders that name none."""
     memory: Path = Path("/var/lib/virtbus/qemu/ram")
     """Where file-backed memory lies."""
     hugepages: Mapping[int, Path] = field(default_factory=dict)
     """Mounts of hugetlbfs by page size in KiB; the first is the default."""
+    below_hugepages: Path = Path("virtbus/qemu")
+    """The folder on those mounts that domains' own folders are made in."""
     sandbox: bool = True
     """Whether QEMU's seccomp filter is on."""
     run_as: str | None = None
@@ -98,10 +129,20 @@ class QemuSettings:
     """Whether virtio cards on a tap device use the kernel's vhost-net unless they say otherwise."""
     spare_root_ports: int = 1
     """How many free PCIe root ports a new q35 domain gets besides those it needs, for hot-plug."""
+    host_pci: HostPci = field(default_factory=HostPci)
+    """What is known of the host's PCI functions."""
     channels: Path | None = None
     """Where the sockets of channels lie that name none; None for the domain's runtime folder."""
     runtime: Path = Path("/run/virtbus/qemu")
-    """Where sockets of helper processes lie: passt, dbus, rdp."""
+    """Where sockets of helper processes lie: dbus, rdp."""
+    passt: Path | None = None
+    """Where sockets of passt lie; None for the domain's runtime folder."""
+    tpm_socket: Path | None = None
+    """The socket of every emulated TPM; None for one in the domain's runtime folder."""
+    tpm_versions: frozenset[str] | None = None
+    """The versions of the standard that the host can emulate, such as 1.2 and 2.0; None where that is not known."""
+    vsock_cid: int | None = None
+    """The number of guests that leave the choice to the host; None for no choice."""
     display: DisplaySettings = DisplaySettings()
     chardev_tls: TlsSettings = TlsSettings(folder=Path("/etc/pki/virtbus-chardev"))
     vxhs_tls: TlsSettings = TlsSettings(folder=Path("/etc/pki/virtbus-vxhs"))
@@ -110,6 +151,16 @@ class QemuSettings:
     """The plugins and filters of nbdkit, where it shall reach network disks; None leaves them to QEMU."""
     numa_nodes: frozenset[int] | None = None
     """The host's NUMA nodes; None for those that it has."""
+    node_cpus: Mapping[int, frozenset[int]] | None = None
+    """The processors of the host's NUMA nodes; None for those that they have."""
     gic: frozenset[str] = frozenset()
     """Versions of ARM's interrupt controller that the host has, such as 2 and 3, where QEMU did not say."""
+    cdroms: frozenset[str] | None = None
+    """The host's optical drives by path; None asks the kernel."""
+    vault: Vault = SYSTEM_SECRETS
+    """Where the values of secrets are."""
+    volumes: Volumes = NO_VOLUMES
+    """Where the volumes of storage pools are."""
+    host_devices: HostDevices = KERNEL_DEVICES
+    """Where devices of the host are that are passed to guests."""
     descriptors: Descriptors = Descriptors()

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
 
 from virtbus.driver import Target, Tuning, Work
-from virtbus.errors import ConfigUnsupported, HypervisorError, NotSupported, RemovalRejected
+from virtbus.errors import HypervisorError, NotSupported, RemovalRejected
 from virtbus.eventkinds import EventKind
 from virtbus.observations import LiveChanged
-from virtbus.worker.size import set_vcpus, vcpus
+from virtbus.worker.size import vcpus
 from virtbus_qemu.event import QmpEvent
 from virtbus_qemu.host import QemuHost
 from virtbus_qemu.machine import Machine
+from virtbus_qemu.vcpus import Piece, Pieces
 from virtbus_qemu.witness import OST_EJECT, OST_REFUSED
 
-PLUGGED = "vcpu"
-"""Aliases of virtual CPUs that were plugged in begin so."""
 CPU_NEWS = ("DEVICE_DELETED", "ACPI_DEVICE_OST")
 """After which it is looked whether a CPU is gone: under TCG, QEMU 7.2 tells nothing of the CPU itself."""
 
@@ -29,41 +28,48 @@ class QemuTuning(Tuning):
         """See Tuning. A CPU that is taken out must be let go by the guest; those of the start stay."""
         machine = self.host.machine(target)
         async with machine.changing:
-            slots = await machine.execute("query-hotpluggable-cpus")
-            there = [slot for slot in slots if "qom-path" in slot]
-            free = [slot for slot in reversed(slots) if "qom-path" not in slot]
+            pieces = await Pieces.of(machine)
             await work.before_effect()
-            for slot in free[: max(0, count - len(there))]:
-                await self._add_cpu(machine, slot, len(there))
-                there.append(slot)
-            if count < len(there):
-                await self._remove_cpus(machine, len(there) - count, work, target)
-            self._observe(machine, count, work)
+            chosen = pieces.to_reach(count)
+            for piece in chosen:
+                await self._change(machine, piece, work, target)
+                self._observe(machine, await Pieces.of(machine), work)
+            if not chosen:
+                self._observe(machine, pieces, work)
 
-    async def _add_cpu(self, machine: Machine, slot: dict[str, Any], number: int) -> None:
-        await machine.execute("device_add", {"driver": slot["type"], "id": f"{PLUGGED}{number}", **slot["props"]})
+    async def set_vcpu(self, target: Target, numbers: Collection[int], work: Work, *, enabled: bool) -> None:
+        """Plug chosen CPUs in, or take them out; they are such as QEMU plugs together.
 
-    async def _remove_cpus(self, machine: Machine, surplus: int, work: Work, target: Target) -> None:
-        names = await _plugged_cpus(machine)
-        removable = sorted(names, key=lambda name: int(name.removeprefix(PLUGGED) or 0), reverse=True)
-        if len(removable) < surplus:
-            raise ConfigUnsupported(
-                "virtual CPUs that the domain started with cannot be unplugged", host=target.host,
-                domain=target.uuid, hint="change the persistent definition, and start the domain anew",
-            )  # fmt: skip
-        for name in removable[:surplus]:
-            news = machine.expect(*CPU_NEWS)
-            await machine.execute("device_del", {"id": name})
-            await work.progress("waiting-for-guest")
-            while name in await _plugged_cpus(machine):
-                _check_answer(await machine.expected(news, work), name, target)
-                news = machine.expect(*CPU_NEWS)
+        :raise InvalidArgument: they are not.
+        :raise WrongState: they are there already, or not there.
+        """
+        machine = self.host.machine(target)
+        async with machine.changing:
+            piece = (await Pieces.of(machine)).piece(numbers, enabled=enabled)
+            await work.before_effect()
+            await self._change(machine, piece, work, target)
+            self._observe(machine, await Pieces.of(machine), work)
 
-    def _observe(self, machine: Machine, count: int, work: Work) -> None:
-        if vcpus(machine.live) == count and work.begun is None:
+    async def _change(self, machine: Machine, piece: Piece, work: Work, target: Target) -> None:
+        """Plug a piece in where it is not there, else have the guest let go of it."""
+        if piece.path is None:
+            await machine.execute("device_add", piece.addition)
             return
+        name = str(piece.alias)
+        news = machine.expect(*CPU_NEWS)
+        await machine.execute("device_del", {"id": name})
+        await work.progress("waiting-for-guest")
+        while name in await _plugged_cpus(machine):
+            _check_answer(await machine.expected(news, work), name, target)
+            news = machine.expect(*CPU_NEWS)
+
+    def _observe(self, machine: Machine, pieces: Pieces, work: Work) -> None:
+        """Note which CPUs are there now; that is told where it differs, and where an earlier attempt may not have."""
         live = machine.live.copy()
-        set_vcpus(live, count)
+        pieces.note(live, ordered=True)
+        count = vcpus(live)
+        if vcpus(machine.live) == count and live.vcpus == machine.live.vcpus and work.begun is None:
+            return
         machine.live = live
         machine.rewrite()
         self.host.observe(
@@ -90,9 +96,7 @@ class QemuTuning(Tuning):
 
 async def _plugged_cpus(machine: Machine) -> list[str]:
     """The aliases of the virtual CPUs that were plugged in, and are there."""
-    slots = await machine.execute("query-hotpluggable-cpus")
-    paths = [str(slot.get("qom-path", "")) for slot in slots]
-    return [path.rpartition("/")[2] for path in paths if path.startswith("/machine/peripheral/")]
+    return [piece.alias for piece in (await Pieces.of(machine)).all if piece.alias is not None]
 
 
 def _check_answer(event: QmpEvent, name: str, target: Target) -> None:

@@ -24,7 +24,7 @@ from virtbus.observations import (
 from virtbus_qemu.event import MICROSECONDS, QmpEvent
 from virtbus_qemu.folder import DomainFolder
 from virtbus_qemu.journal import Journal
-from virtbus_qemu.live import highest_node
+from virtbus_qemu.nodenumbers import highest_node
 from virtbus_qemu.translation import course, notice, when
 
 #: ACPI _OST (ACPI 6.4, 6.3.5): the guest's answer to an eject request of a memory device.
@@ -64,7 +64,7 @@ class Witness:
     def rewrite(self) -> None:
         """Write the live definition to the folder, so that an adoption finds it."""
         self.outdated = False
-        self.folder.write_definition(self.live.format(Form.LIVE, secure=True))
+        self.folder.write_definition(self.live.format(Form.STATUS, secure=True))
 
     def recall(self) -> None:
         """Take from the folder what an earlier worker noted there."""

@@ -6,7 +6,7 @@ words and with its code. They expect what `complete` fills in. A hypervisor adds
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from virtbus.domain.checks import (
     chardevs,
@@ -28,17 +28,18 @@ from virtbus.domain.checks.problem import Problems, places
 from virtbus.domain.domain import Domain
 from virtbus.errors import VirtbusError
 
-__all__ = ["CHECKS", "check", "places", "problems_of"]
+__all__ = ["CHECKS", "WHEN_DEFINED", "check", "places", "problems_of"]
 
 
-def check(domain: Domain) -> None:
+def check(domain: Domain, *, but: Collection[Callable[[Domain], Problems]] = ()) -> None:
     """Refuse a domain that contradicts itself.
 
+    :param but: checks that are left out.
     :raise XmlError: it does; `evidence["path"]` says where.
     :raise ConfigUnsupported: it asks for a combination that libvirt does not know.
     """
     for problems in CHECKS:
-        for problem in problems(domain):
+        for problem in problems(domain) if problems not in but else ():
             raise problem.at(domain=domain.name or None)
 
 
@@ -63,6 +64,7 @@ CHECKS: tuple[Callable[[Domain], Problems], ...] = (
     threads.check_caches,
     threads.check_bandwidth,
     disks.check_disk_names,
+    disks.check_disk_identities,
     disks.check_disks,
     disks.check_secrets,
     disks.check_drive_addresses,
@@ -72,6 +74,7 @@ CHECKS: tuple[Callable[[Domain], Problems], ...] = (
     positions.check_aliases,
     positions.check_addresses,
     positions.check_zpci,
+    positions.check_spapr,
     positions.check_boot_order,
     chardevs.check_chardevs,
     interfaces.check_interfaces,
@@ -85,3 +88,6 @@ CHECKS: tuple[Callable[[Domain], Problems], ...] = (
     smalldevices.check_iommu,
     smalldevices.check_shmems,
 )
+
+WHEN_DEFINED = frozenset({disks.check_disk_identities})
+"""Checks that a device which is plugged in need not pass: a running guest may get a second way to the same disk."""

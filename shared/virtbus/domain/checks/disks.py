@@ -19,12 +19,17 @@ def check_disk_names(domain: Domain) -> Problems:
     targets: Iterator[tuple[Hashable, str]] = ((disk.target.dev, f"{path}/target/@dev") for path, disk in disks)
     for name, first, again in twice(targets):
         yield detail(f"target '{name}' duplicated for disks", again, f"{first} has it too")
-    identities: Iterator[tuple[Hashable, str]] = ((disk.wwn.lower(), path) for path, disk in disks if disk.wwn)
-    for wwn, first, again in twice(identities):
-        yield detail(f"Disks have identical WWN '{wwn}'", f"{again}/wwn", f"{first} has it too")
     for path, disk in disks:
         if disk.address is None and disk_number(disk.target.dev) < 0:
             yield malformed(f"Unknown disk name '{disk.target.dev}' and no address specified", f"{path}/target/@dev")
+
+
+def check_disk_identities(domain: Domain) -> Problems:
+    """No two disks say to be the same."""
+    disks = of_kind(domain, Disk)
+    identities: Iterator[tuple[Hashable, str]] = ((disk.wwn.lower(), path) for path, disk in disks if disk.wwn)
+    for wwn, first, again in twice(identities):
+        yield detail(f"Disks have identical WWN '{wwn}'", f"{again}/wwn", f"{first} has it too")
 
 
 def check_disks(domain: Domain) -> Problems:
@@ -129,7 +134,7 @@ def check_drive_addresses(domain: Domain) -> Problems:
                 where = _drive(hostdev.address)
                 yield unsupported(f"SCSI host address {where}' in use by another SCSI host device", f"{path}/address")
             taken[place_of(hostdev.address)] = path
-    drives: dict[Hashable, str] = {}
+    drives: dict[Hashable, tuple[str, str]] = {}
     for path, disk in of_kind(domain, Disk):
         if not isinstance(disk.address, DriveAddress):
             if disk.address is not None and disk.target.bus in UNITS:
@@ -141,12 +146,13 @@ def check_drive_addresses(domain: Domain) -> Problems:
             continue
         place, where = place_of(disk.address), _drive(disk.address)
         if (disk.target.bus, place) in drives:
+            first, name = drives[disk.target.bus, place]
             yield unsupported(
-                f"Found duplicate drive address for disk with target name '{disk.target.dev}' {where}'",
+                f"Found duplicate drive address for disk with target name '{name}' {where}'",
                 f"{path}/address",
-                f"{drives[disk.target.bus, place]} has it too",
+                f"{first} has it too",
             )
-        drives.setdefault((disk.target.bus, place), path)
+        drives.setdefault((disk.target.bus, place), (path, disk.target.dev))
         if disk.target.bus is DiskBus.SCSI and place in taken:
             # libvirt's message lacks the last quote.
             yield unsupported(

@@ -11,6 +11,7 @@ from virtbus.domain.address import (
     CcwAddress,
     DimmAddress,
     PciAddress,
+    SpaprVioAddress,
     UsbAddress,
     VirtioSerialAddress,
 )
@@ -24,8 +25,9 @@ from virtbus.domain.checks.problem import (
     twice,
     unsupported,
 )
-from virtbus.domain.device import USER_ALIAS, Device, DeviceBoot
+from virtbus.domain.device import USER_ALIAS, Device
 from virtbus.domain.domain import Domain
+from virtbus.errors import VirtbusError
 
 _ALIAS = re.compile("[A-Za-z0-9_-]{1,128}")
 
@@ -55,18 +57,42 @@ _PLACE: dict[type[Address], Callable[[Any], Hashable]] = {
 
 
 def check_addresses(domain: Domain) -> Problems:
-    for path, (_, first) in _takentwice(domain):
-        yield detail(f"the address of {path} is used twice", f"{path}/address", f"{first} has it too")
+    """No two devices share a place. The words are those of the bus."""
+    for path, (device, first) in _taken_twice(domain):
+        assert device.address is not None
+        make, words = _WORDS[type(device.address)]
+        yield make(words(device.address), f"{path}/address", f"{first} has it too")
 
 
-def _takentwice(domain: Domain) -> Iterator[tuple[str, tuple[Hashable, str]]]:
+_WORDS: dict[type[Address], tuple[Callable[..., VirtbusError], Callable[[Any], str]]] = {
+    PciAddress: (
+        malformed,
+        lambda at: f"Attempted double use of PCI Address {at.domain:04x}:{at.bus:02x}:{at.slot:02x}.{at.function:x}",
+    ),
+    VirtioSerialAddress: (
+        malformed,
+        lambda at: f"virtio serial port {at.port} on controller {at.controller} is already occupied",
+    ),
+    UsbAddress: (malformed, lambda at: f"Duplicate USB address bus {at.bus} port {at.port}"),
+    CcwAddress: (
+        internal,
+        lambda at: f"The CCW devno '{at.cssid or 0:x}.{at.ssid or 0:x}.{at.devno or 0:04x}' is in use already",
+    ),
+    DimmAddress: (
+        unsupported,
+        lambda at: f"memory device slot '{at.slot}' is already being used by another memory device",
+    ),
+}
+
+
+def _taken_twice(domain: Domain) -> Iterator[tuple[str, tuple[Device, str]]]:
     taken: dict[Hashable, str] = {}
     for path, device in places(domain):
         key = _place_of(device)
         if key is None or is_serial_console(domain, device):
             continue
         if key in taken:
-            yield path, (key, taken[key])
+            yield path, (device, taken[key])
         taken.setdefault(key, path)
 
 
@@ -84,12 +110,23 @@ def check_boot_order(domain: Domain) -> Problems:
     if ordered and domain.os is not None and domain.os.boots:
         yield unsupported("per-device boot elements cannot be used together with os/boot elements", "/domain/os/boot")
     for path, boot in ordered:
-        yield from _check_loadparm(path, boot)
         if boot.order == 0:
             yield detail("incorrect boot order '0', expecting positive integer", f"{path}/boot/@order")
     numbers: Iterator[tuple[Hashable, str]] = ((boot.order, f"{path}/boot/@order") for path, boot in ordered)
     for order, first, again in twice(numbers):
         yield detail(f"boot order '{order}' used for more than one device", again, f"{first} has it too")
+
+
+def check_spapr(domain: Domain) -> Problems:
+    """A POWER guest's virtual bus has registers of 32 bits."""
+    for path, device in places(domain):
+        reg = device.address.reg if isinstance(device.address, SpaprVioAddress) else None
+        if reg is not None and reg > LAST_REGISTER:
+            words = f"spapr-vio reg='0x{reg:x}' exceeds maximum possible value (0x{LAST_REGISTER:x})"
+            yield unsupported(words, f"{path}/address/@reg")
+
+
+LAST_REGISTER = 0xFFFFFFFF
 
 
 def check_zpci(domain: Domain) -> Problems:
@@ -104,12 +141,3 @@ def check_zpci(domain: Domain) -> Problems:
 
 
 LAST_UID = 0xFFFF
-_LOADPARM = re.compile("[A-Za-z0-9. ]*")
-
-
-def _check_loadparm(path: str, boot: DeviceBoot) -> Problems:
-    if boot.loadparm is not None and not _LOADPARM.fullmatch(boot.loadparm):
-        yield internal(
-            f"invalid loadparm value '{boot.loadparm}', expecting chars in set of [a-zA-Z0-9.] and blank spaces",
-            f"{path}/boot/@loadparm",
-        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from virtbus.domain.checks.problem import Problems, malformed, of_kind, unsupported
 from virtbus.domain.domain import Domain
 from virtbus.domain.iommu import IommuModel
-from virtbus.domain.shmem import Shmem
+from virtbus.domain.shmem import UNEVEN_SIZE, Shmem
 from virtbus.domain.tpm import TpmModel
 
 
@@ -30,7 +30,10 @@ def check_iommu(domain: Domain) -> Problems:
 
 
 def check_shmems(domain: Domain) -> Problems:
-    """Interrupts come from a server."""
+    """Interrupts come from a server; memory is a power of two."""
     for path, shmem in of_kind(domain, Shmem):
         if shmem.msi is not None and shmem.server is None:
             yield malformed("msi option is only supported with a server", f"{path}/msi")
+        size = shmem.size
+        if size is not None and (size == 0 or size & (size - 1)):
+            yield UNEVEN_SIZE.error(UNEVEN_SIZE.message, evidence={"path": f"{path}/size"})

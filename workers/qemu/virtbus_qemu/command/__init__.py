@@ -10,29 +10,84 @@ is refused with its path.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from virtbus.domain.address import PciAddress
 from virtbus.domain.chardev import Channel, Console, Parallel, Serial
-from virtbus.domain.controller import Controller, ControllerType
+from virtbus.domain.controller import Controller
 from virtbus.domain.device import Device
 from virtbus.domain.disk import Disk
 from virtbus.domain.domain import Domain
+from virtbus.domain.filesystem import Filesystem
 from virtbus.domain.graphics import Graphics
+from virtbus.domain.hostdev import Hostdev
+from virtbus.domain.hub import Hub
 from virtbus.domain.input import Input
 from virtbus.domain.interface import Interface
+from virtbus.domain.iommu import Iommu
 from virtbus.domain.memballoon import Memballoon
 from virtbus.domain.memorydevice import MemoryDevice
+from virtbus.domain.nvram import Nvram
+from virtbus.domain.pstore import Pstore
+from virtbus.domain.redirdev import Redirdev
 from virtbus.domain.rng import Rng
 from virtbus.domain.security import SecurityLabelType
-from virtbus.domain.smalldevice import Vsock
+from virtbus.domain.shmem import Shmem
+from virtbus.domain.smalldevice import Crypto, Vsock
+from virtbus.domain.smartcard import Smartcard
+from virtbus.domain.sound import Sound
+from virtbus.domain.tpm import Tpm
 from virtbus.domain.video import Video
 from virtbus.domain.watchdog import Panic, Watchdog
 from virtbus.errors import ConfigUnsupported
-from virtbus_qemu import journal
+from virtbus_qemu import daemons, journal
 from virtbus_qemu.capabilities import Capabilities
-from virtbus_qemu.command import chardev, controller, disk, frame, machine, memory, network, screen, small, sound
+from virtbus_qemu.checks import check_start
+from virtbus_qemu.command import (
+    audio,
+    balloon,
+    boot,
+    chardev,
+    clock,
+    controller,
+    crypto,
+    disk,
+    filesystem,
+    firmware,
+    frame,
+    graphics,
+    hostdev,
+    hub,
+    identity,
+    iommu,
+    keyvalue,
+    launch,
+    machine,
+    memory,
+    memorydevice,
+    network,
+    numa,
+    nvram,
+    override,
+    panic,
+    power,
+    processor,
+    pstore,
+    redirdev,
+    rng,
+    shmem,
+    smartcard,
+    sound,
+    threads,
+    topology,
+    tpm,
+    video,
+    vsock,
+    watchdog,
+)
+from virtbus_qemu.command import input as inputs
 from virtbus_qemu.command.parts import Command, Context, Describe, Parts
 from virtbus_qemu.folder import DomainFolder
 from virtbus_qemu.ledger import read_through, refuse_unread, watch
@@ -46,15 +101,28 @@ DESCRIBE: dict[type[Device], Describe] = {
     Serial: chardev.serial,
     Console: chardev.console,
     Channel: chardev.channel,
-    Input: small.input_device,
-    Graphics: screen.graphics,
-    Video: screen.video,
-    Watchdog: small.watchdog,
-    Memballoon: small.memballoon,
-    Rng: small.rng,
-    Panic: small.panic,
-    MemoryDevice: small.memory_device,
-    Vsock: small.vsock,
+    Input: inputs.describe,
+    Graphics: graphics.describe,
+    Video: video.describe,
+    Sound: sound.describe,
+    Watchdog: watchdog.describe,
+    Memballoon: balloon.describe,
+    Hostdev: hostdev.describe,
+    Filesystem: filesystem.describe,
+    Hub: hub.describe,
+    Iommu: iommu.describe,
+    Nvram: nvram.describe,
+    Shmem: shmem.describe,
+    Crypto: crypto.describe,
+    Pstore: pstore.describe,
+    Rng: rng.describe,
+    Panic: panic.describe,
+    MemoryDevice: memorydevice.describe,
+    Vsock: vsock.describe,
+    Parallel: chardev.parallel,
+    Smartcard: smartcard.describe,
+    Tpm: tpm.describe,
+    Redirdev: redirdev.describe,
 }
 """How each kind of device is described; other kinds are refused."""
 
@@ -69,33 +137,72 @@ def devices(*kinds: type[Device]) -> Section:
 
     def section(context: Context) -> Iterator[str]:
         for kind in kinds:
-            for device in _of_kind(kind, context.domain):
-                read_through(device.alias)
-                yield from describe(device, context).arguments()
+            yield from _arguments(_of_kind(kind, context), context)
 
     return section
 
 
+def assigned_cards(*, by_network: bool) -> Section:
+    """The section of the host's cards that the definition names, or that a network has lent."""
+
+    def section(context: Context) -> Iterator[str]:
+        yield from _arguments(network.assigned(context.domain, by_network=by_network), context)
+
+    return section
+
+
+def smartcard_readers(context: Context) -> Iterator[str]:
+    """The readers, which sit on USB hubs that were made meanwhile."""
+    yield from _arguments(controller.readers(context), context)
+
+
+def _arguments(devices: Iterable[Device], context: Context) -> Iterator[str]:
+    for device in devices:
+        read_through(device.alias)
+        yield from describe(device, context).arguments()
+
+
 SECTIONS: tuple[Section, ...] = (
     frame.name,
+    frame.master_key,
+    disk.reservations,
+    firmware.flash,
     machine.machine,
-    machine.processor,
+    machine.smm_memory,
+    processor.processor,
+    firmware.image,
     memory.options,
-    machine.topology,
-    frame.iothreads,
-    frame.identity,
-    machine.firmware,
+    topology.topology,
+    threads.iothreads,
+    threads.throttle_groups,
+    numa.options,
+    identity.identity,
     frame.plain,
     frame.monitor,
-    machine.clock,
-    frame.no_shutdown,
-    machine.power_management,
-    machine.boot,
-    devices(Controller, MemoryDevice, Disk, Interface, Serial, Parallel, Channel, Console, Input),
-    sound.audio,
-    devices(Graphics, Video, Watchdog, Memballoon, Rng, Panic, Vsock),
+    clock.clock,
+    power.power_management,
+    boot.boot,
+    power.root_hotplug,
+    devices(Iommu, Controller, MemoryDevice, Hub),
+    smartcard_readers,
+    disk.floppy_controller,
+    devices(Disk, Filesystem, Interface),
+    devices(Smartcard, Serial, Parallel, Channel, Console, Tpm, Input),
+    audio.options,
+    devices(Graphics, Video, Sound, Watchdog),
+    watchdog.options,
+    devices(Redirdev),
+    assigned_cards(by_network=False),
+    devices(Hostdev),
+    assigned_cards(by_network=True),
+    frame.incoming,
+    devices(Memballoon, Rng, Nvram),
+    identity.core_info,
+    launch.options,
     frame.extras,
     frame.confinement,
+    devices(Panic, Shmem, Vsock, Crypto, Pstore),
+    frame.teardown,
     frame.messages,
 )
 """The parts of a command line, in libvirt's order."""
@@ -110,7 +217,8 @@ def command_line(context: Context) -> list[str]:
     :raise ConfigUnsupported: something in the domain cannot be done.
     """
     emulator = context.domain.devices.emulator or str(context.settings.emulator)
-    return [emulator, *(word for section in SECTIONS for word in section(context))]
+    words = [emulator, *(word for section in SECTIONS for word in section(context))]
+    return words if context.has("device.json+hotplug") else keyvalue.without_device_json(words)
 
 
 def build_argv(live: Domain, folder: DomainFolder, capabilities: Capabilities, settings: QemuSettings) -> list[str]:
@@ -118,14 +226,17 @@ def build_argv(live: Domain, folder: DomainFolder, capabilities: Capabilities, s
 
     :raise ConfigUnsupported: something in the domain cannot be done, or has no effect; `evidence["path"]` says what.
     """
+    check_start(live, capabilities, settings)
     domain = watch(live)
     context = context_of(domain, folder.path, capabilities, settings)
     argv = [*command_line(context), *journal.arguments(folder.journal)]
     for device in domain.devices.every():
         if not isinstance(device, tuple(_IN_ORDER)):
             describe(device, context)
-    frame.environment(domain)
-    machine.endings(domain)
+    frame.environment(domain, settings)
+    power.endings(domain)
+    # What is the daemons' to do is done.
+    _ = list(daemons.of(domain, folder.path, settings))
     for label in domain.seclabels:
         if label.type is SecurityLabelType.NONE:
             read_through(label)
@@ -139,7 +250,7 @@ def settle(live: Domain, folder: DomainFolder, capabilities: Capabilities, setti
     """The QMP commands that a new QEMU is sent before the guest runs: what ends it, limits, passwords, links, the
     balloon."""
     context = context_of(live, folder.path, capabilities, settings)
-    commands = [Command("set-action", machine.endings(live))]
+    commands = [Command("set-action", power.endings(live))]
     for device in live.devices.every():
         commands += describe(device, context).settle
     if live.memory and live.current_memory and live.current_memory.kib < live.memory.kib and live.devices.memballoon:
@@ -149,7 +260,11 @@ def settle(live: Domain, folder: DomainFolder, capabilities: Capabilities, setti
 
 def context_of(domain: Domain, folder: Path, capabilities: Capabilities, settings: QemuSettings) -> Context:
     """What descriptions of this domain's devices depend on."""
-    return Context(domain, platform_of(domain), capabilities, settings, folder, machine.boot_order(domain))
+    pretended = domain.qemu_capabilities
+    if pretended is not None:
+        added, removed = ([each.capability for each in some] for some in (pretended.added, pretended.removed))
+        capabilities = capabilities.changed(added, removed)
+    return Context(domain, platform_of(domain), capabilities, settings, folder, boot.boot_order(domain))
 
 
 def describe(device: Device, context: Context) -> Parts:
@@ -159,7 +274,7 @@ def describe(device: Device, context: Context) -> Parts:
     """
     for kind, make in DESCRIBE.items():
         if isinstance(device, kind):
-            return make(device, context)
+            return override.apply(_identified(make(device, context), device), context.domain)
     raise ConfigUnsupported(
         f"{device.element_tag} devices are not supported",
         domain=context.domain.name,
@@ -167,48 +282,27 @@ def describe(device: Device, context: Context) -> Parts:
     )
 
 
-def _of_kind(kind: type[Device], domain: Domain) -> Iterable[Device]:
+def _identified(parts: Parts, device: Device) -> Parts:
+    """With the identifiers that PCI devices of s390x guests have: a device of QEMU's that is there before it."""
+    zpci = device.address.zpci if isinstance(device.address, PciAddress) else None
+    # Of memory devices libvirt leaves them to QEMU.
+    if zpci is None or parts.device is None or isinstance(device, MemoryDevice):
+        return parts
+    extension = {"driver": "zpci", "uid": zpci.uid, "fid": zpci.fid, "target": device.alias, "id": f"zpci{zpci.uid}"}
+    return replace(parts, extension=extension)
+
+
+def _of_kind(kind: type[Device], context: Context) -> Iterable[Device]:
     if kind is Controller:
-        return _controllers(domain)
-    return (each for each in domain.devices.every() if isinstance(each, kind))
+        return controller.in_order(context)
+    if kind is Interface:
+        return network.cards(context.domain)
+    return (each for each in context.domain.devices.every() if isinstance(each, kind))
 
 
-#: The order in which buses are made.
-_BUSES = (
-    ControllerType.PCI,
-    ControllerType.USB,
-    ControllerType.SCSI,
-    ControllerType.IDE,
-    ControllerType.SATA,
-    ControllerType.VIRTIO_SERIAL,
-    ControllerType.CCID,
-)
-
-
-def _controllers(domain: Domain) -> list[Controller]:
-    """Buses come before what sits on them, and a bridge before a bridge on it."""
-    controllers = domain.devices.controllers
-    depth = {each.index: _depth(each, controllers) for each in controllers if each.type is ControllerType.PCI}
-
-    def order(each: Controller) -> tuple[int, int]:
-        rank = _BUSES.index(each.type) if each.type in _BUSES else len(_BUSES)
-        return rank, depth[each.index] if each.type is ControllerType.PCI else 0
-
-    return sorted(controllers, key=order)
-
-
-def _depth(controller: Controller, controllers: list[Controller]) -> int:
-    """How many bridges are between a PCI controller and the root."""
-    above = {each.index: each for each in controllers if each.type is ControllerType.PCI}
-    depth, here = 0, controller
-    while isinstance(here.address, PciAddress) and depth <= len(above) and here.address.bus in above:
-        depth, here = depth + 1, above[here.address.bus]
-    return depth
-
-
-def environment(live: Domain) -> dict[str, str]:
+def environment(live: Domain, settings: QemuSettings) -> dict[str, str]:
     """See `frame.environment`."""
-    return frame.environment(live)
+    return frame.environment(live, settings)
 
 
 __all__: list[Any] = ["DESCRIBE", "SECTIONS", "build_argv", "command_line", "context_of", "describe", "settle"]

@@ -1,115 +1,141 @@
-"""Serial ports, consoles and channels."""
+"""Serial and parallel ports, consoles and channels: the guest's side of a stream of bytes."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, replace
 
 from virtbus.domain.chardev import (
     Channel,
     ChannelTargetType,
     CharDevice,
-    CharMode,
-    CharProtocol,
     CharType,
     Console,
     ConsoleTargetType,
+    Parallel,
     Serial,
+    SerialTarget,
+    SerialTargetModel,
     SerialTargetType,
 )
 from virtbus.errors import ConfigUnsupported
 from virtbus_qemu.command import place
 from virtbus_qemu.command.parts import Backend, BackendKind, Context, Parts, given
+from virtbus_qemu.command.stream import host_end
 from virtbus_qemu.ledger import read_through
 
-
-def host_end(device: CharDevice, context: Context) -> Backend:
-    """The chardev of a device.
-
-    :raise ConfigUnsupported: the host's end is of a kind that is not supported.
-    """
-    kind, values = _values(device, context)
-    log = given(logfile=device.log.file, logappend=device.log.append) if device.log else {}
-    return Backend(BackendKind.CHARDEV, {"id": f"char{device.alias}", "backend": {"type": kind, "data": values | log}})
+_SPICE_NAME = "com.redhat.spice.0"
+"""The only channel that SPICE's agent speaks on."""
 
 
-def _values(device: CharDevice, context: Context) -> tuple[str, dict[str, Any]]:
-    source = device.source
-    path = source.path if source else None
-    match device.type:
-        case CharType.NULL | CharType.PTY | CharType.STDIO:
-            return device.type.value, {}
-        case CharType.FILE if path and source:
-            return "file", given(out=path, append=source.append)
-        case CharType.DEV if path:
-            return "serial", {"device": path}
-        case CharType.UNIX if path and source:
-            return "socket", {"addr": {"type": "unix", "data": {"path": path}}, **_server(source.mode)}
-        case CharType.TCP if source and source.host and source.service:
-            address = {"type": "inet", "data": {"host": source.host, "port": source.service}}
-            telnet = {"telnet": True} if device.protocol is CharProtocol.TELNET else {}
-            if device.protocol in (None, CharProtocol.RAW, CharProtocol.TELNET):
-                return "socket", {"addr": address, **telnet, **_server(source.mode)}
-    raise ConfigUnsupported(
-        f"{device.element_tag} {device.alias} of type {device.type} is not supported, or its source is incomplete",
-        domain=context.domain.name,
-        hint="null, pty, file, dev, unix and tcp (raw or telnet) are supported",
-        evidence={"path": f"/domain/devices/{device.element_tag}/@type"},
-    )
+@dataclass(frozen=True)
+class _Port:
+    """A model of serial ports."""
+
+    type: SerialTargetType
+    built_in: bool = False
+    """Whether the board has it: it is then connected, not made."""
 
 
-def _server(mode: CharMode | None) -> dict[str, Any]:
-    return {"server": True, "wait": False} if mode is not CharMode.CONNECT else {"server": False}
-
-
-#: Drivers of serial ports, and whether they sit on PCI.
-_SERIAL_DRIVERS = {SerialTargetType.ISA_SERIAL: "isa-serial", SerialTargetType.ISA_DEBUG: "isa-debugcon"}
+_PORTS: dict[SerialTargetModel, _Port] = {
+    SerialTargetModel.ISA_SERIAL: _Port(SerialTargetType.ISA_SERIAL),
+    SerialTargetModel.ISA_DEBUGCON: _Port(SerialTargetType.ISA_DEBUG),
+    SerialTargetModel.USB_SERIAL: _Port(SerialTargetType.USB_SERIAL),
+    SerialTargetModel.PCI_SERIAL: _Port(SerialTargetType.PCI_SERIAL),
+    SerialTargetModel.SPAPR_VTY: _Port(SerialTargetType.SPAPR_VIO_SERIAL),
+    SerialTargetModel.SCLPCONSOLE: _Port(SerialTargetType.SCLP_SERIAL),
+    SerialTargetModel.SCLPLMCONSOLE: _Port(SerialTargetType.SCLP_SERIAL),
+    SerialTargetModel.PL011: _Port(SerialTargetType.SYSTEM_SERIAL, built_in=True),
+    SerialTargetModel.UART_16550A: _Port(SerialTargetType.SYSTEM_SERIAL, built_in=True),
+}
 
 
 def serial(device: Serial, context: Context) -> Parts:
-    """A serial port."""
-    host = host_end(device, context)
-    target = device.target
-    driver = _SERIAL_DRIVERS.get(target.type) if target and target.type else None
-    if target is None or driver is None:
-        raise ConfigUnsupported(
-            f"serial ports of type {target.type if target else None} are not supported",
-            domain=context.domain.name,
-            evidence={"path": "/domain/devices/serial/target/@type"},
-        )
-    # The device follows from the type, the model only repeats it.
-    _ = target.model
-    return Parts((host,), {"driver": driver, "chardev": host.id, "id": device.alias, **given(index=target.port)})
+    """A serial port; one of no type is the board's own."""
+    target = device.target or SerialTarget()
+    ends = host_end(device, context)
+    model = target.model or next((name for name, port in _PORTS.items() if port.type is target.type), None)
+    if model is None or _PORTS[model].built_in:
+        # The board numbers its ports in their order.
+        read_through(device.target)
+        return Parts(ends, options=("-serial", f"chardev:{ends[-1].id}"))
+    # The model says which device of its type it is; only ISA's ports have numbers, others an order.
+    _ = target.type, target.port
+    properties = {"driver": model.value, "chardev": ends[-1].id, "id": device.alias}
+    if _PORTS[model].type is SerialTargetType.ISA_SERIAL:
+        properties |= given(index=target.port)
+    return Parts(ends, {**properties, **place.of(device, context)})
+
+
+def parallel(device: Parallel, context: Context) -> Parts:
+    """A parallel port."""
+    # QEMU numbers them in their order.
+    read_through(device.target)
+    ends = host_end(device, context)
+    return Parts(
+        ends, {"driver": "isa-parallel", "chardev": ends[-1].id, "id": device.alias, **place.of(device, context)}
+    )
+
+
+_CONSOLES = {
+    ConsoleTargetType.VIRTIO: "virtconsole",
+    ConsoleTargetType.SCLP: "sclpconsole",
+    ConsoleTargetType.SCLPLM: "sclplmconsole",
+}
+"""The driver of each type of console."""
 
 
 def console(device: Console, context: Context) -> Parts:
-    """A console; the first of a full guest is its first serial port and adds nothing."""
-    target = device.target
-    if target is not None and target.type is ConsoleTargetType.SERIAL and context.domain.devices.consoles[0] is device:
+    """A console; one of type serial is a serial port, and adds nothing.
+
+    :raise ConfigUnsupported: QEMU has no such console.
+    """
+    kind = device.target.type if device.target is not None else None
+    if kind is ConsoleTargetType.SERIAL:
         read_through(device)
         return Parts()
-    if target is None or target.type is not ConsoleTargetType.VIRTIO:
-        raise ConfigUnsupported(
-            f"consoles of type {target.type if target else None} are not supported",
-            domain=context.domain.name,
-            evidence={"path": "/domain/devices/console/target/@type"},
-        )
-    host = host_end(device, context)
-    where = place.virtio_serial(device, context)
-    # The guest numbers its consoles by their ports.
-    _ = target.port
-    return Parts((host,), {"driver": "virtconsole", **where, "chardev": host.id, "id": device.alias})
+    driver = _CONSOLES.get(kind) if kind is not None else None
+    if driver is None:
+        raise _refused(device, context, f"unsupported console target type {kind}", "target/@type")
+    # The guest numbers its consoles in their order.
+    read_through(device.target)
+    ends = host_end(device, context)
+    where = place.of(device, context) if kind is ConsoleTargetType.VIRTIO else {}
+    return Parts(ends, {"driver": driver, **where, "chardev": ends[-1].id, "id": device.alias})
 
 
 def channel(device: Channel, context: Context) -> Parts:
-    """A channel to a program in the guest."""
+    """A channel to a program in the guest.
+
+    :raise ConfigUnsupported: QEMU has no such channels.
+    """
     target = device.target
-    if target is None or target.type is not ChannelTargetType.VIRTIO:
-        raise ConfigUnsupported(
-            "only virtio channels are supported",
-            domain=context.domain.name,
-            evidence={"path": "/domain/devices/channel/target/@type"},
-        )
-    host = host_end(device, context)
-    where = place.virtio_serial(device, context)
-    name = given(name=target.name)
-    return Parts((host,), {"driver": "virtserialport", **where, "chardev": host.id, "id": device.alias, **name})
+    kind = target.type if target is not None else None
+    if target is None or kind is None:
+        raise _refused(device, context, "a channel has a target", "target")
+    if kind is ChannelTargetType.XEN:
+        raise _refused(device, context, "xen channels are not supported", "target/@type")
+    ends = host_end(device, context)
+    if kind is ChannelTargetType.GUESTFWD:
+        return Parts((*ends[:-1], replace(ends[-1], owned=True), _forward(device, ends[-1], context)))
+    if device.type is CharType.SPICEVMC and target.name not in (None, _SPICE_NAME):
+        raise _refused(device, context, f"Unsupported spicevmc target name '{target.name}'", "target/@name")
+    where = place.of(device, context)
+    usual = _SPICE_NAME if device.type is CharType.SPICEVMC else None
+    name = given(name=target.name or usual)
+    return Parts(ends, {"driver": "virtserialport", **where, "chardev": ends[-1].id, "id": device.alias, **name})
+
+
+def _forward(device: Channel, end: Backend, context: Context) -> Backend:
+    """A user network of which a single address leads to a chardev."""
+    target = device.target
+    address, port = (target.address, target.port) if target is not None else (None, None)
+    host = f"[{address}]" if address and ":" in address else address
+    rule = f"tcp:{host}:{port}-chardev:{end.id}"
+    properties = {"type": "user", "guestfwd": [{"str": rule}], "id": device.alias}
+    return Backend(BackendKind.NETDEV, properties, json=context.has("netdev.json"))
+
+
+def _refused(device: CharDevice, context: Context, message: str, path: str) -> ConfigUnsupported:
+    return ConfigUnsupported(
+        message, domain=context.domain.name, evidence={"path": f"/domain/devices/{device.element_tag}/{path}"}
+    )

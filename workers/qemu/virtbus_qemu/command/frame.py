@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from virtbus.domain.domain import Domain
-from virtbus_qemu.command.parts import Context, compact, escape
+from virtbus_qemu.command import audio, graphics
+from virtbus_qemu.command.parts import Context, compact, escape, on_off
+from virtbus_qemu.command.stream import chardev
+from virtbus_qemu.folder import MASTER_KEY
+from virtbus_qemu.settings import QemuSettings
 
 #: libvirt lets a program find the caller's own settings under these names; QEMU gets the domain's folder instead.
 _HOMES = {
@@ -16,50 +20,42 @@ _HOMES = {
 }
 
 
+#: What QEMU does when it is asked for something deprecated, by libvirt's word for it.
+_DEPRECATION: dict[str | None, dict[str, str]] = {
+    "omit": {"deprecated-output": "hide"},
+    "reject": {"deprecated-output": "hide", "deprecated-input": "reject"},
+    "crash": {"deprecated-output": "hide", "deprecated-input": "crash"},
+}
+
+"""The file of the domain's folder with the key that secrets on the command line are encrypted with."""
+
+
 def name(context: Context) -> list[str]:
     """-name; the processors wait."""
-    return ["-name", f"guest={escape(context.domain.name)},debug-threads=on", "-S"]
+    deprecation = context.domain.qemu_deprecation
+    compatible = _DEPRECATION.get(deprecation.behavior) if deprecation else None
+    options = ["-name", f"guest={escape(context.domain.name)},debug-threads=on"]
+    return [*options, *(["-compat", compact(compatible)] if compatible else []), "-S"]
 
 
-def iothreads(context: Context) -> list[str]:
-    """The threads that serve disks."""
-    domain = context.domain
-    named = [each.id for each in domain.iothread_ids.iothreads] if domain.iothread_ids else []
-    free = (number for number in range(1, (domain.iothreads or 0) + len(named) + 1) if number not in named)
-    numbers = [*named, *(next(free) for _ in range((domain.iothreads or 0) - len(named)))]
-    return [
-        word for number in numbers for word in ("-object", compact({"qom-type": "iothread", "id": f"iothread{number}"}))
-    ]
-
-
-def identity(context: Context) -> list[str]:
-    """What the guest is told of who it is."""
-    domain = context.domain
-    options = ["-uuid", str(domain.uuid)] if domain.uuid else []
-    if domain.genid:
-        options += ["-device", compact({"driver": "vmgenid", "guid": str(domain.genid), "id": "vmgenid0"})]
-    if domain.features and domain.features.vmcoreinfo and domain.features.vmcoreinfo.state is not False:
-        options += ["-device", compact({"driver": "vmcoreinfo"})]
-    return options
+def master_key(context: Context) -> list[str]:
+    """The key that secrets are encrypted with."""
+    file = str(context.folder / MASTER_KEY)
+    return ["-object", compact({"qom-type": "secret", "id": "masterKey0", "format": "raw", "file": file})]
 
 
 def plain(context: Context) -> list[str]:
     """Nothing but what is asked for."""
-    return ["-display", "none", "-no-user-config", "-nodefaults"]
+    window = [] if context.domain.devices.graphics else ["-display", "none"]
+    return [*window, "-no-user-config", "-nodefaults"]
 
 
 def monitor(context: Context) -> list[str]:
     """The monitor, on a socket that listens already."""
-    number = context.settings.descriptors.monitor
-    return [
-        *("-chardev", f"socket,id=charmonitor,fd={number},server=on,wait=off"),
-        *("-mon", "chardev=charmonitor,id=monitor,mode=control"),
-    ]
-
-
-def no_shutdown(context: Context) -> list[str]:
-    """QEMU stays when the guest powers off; what is done then is set over the monitor (`machine.endings`)."""
-    return ["-no-shutdown"]
+    address = {"type": "fd", "data": {"str": str(context.settings.descriptors.monitor)}}
+    data = {"addr": address, "server": True, "wait": False}
+    socket = chardev({"id": "charmonitor", "backend": {"type": "socket", "data": data}}, context)
+    return [*socket.options(), "-mon", "chardev=charmonitor,id=monitor,mode=control"]
 
 
 def extras(context: Context) -> list[str]:
@@ -79,17 +75,32 @@ def confinement(context: Context) -> list[str]:
     return options
 
 
+def incoming(context: Context) -> list[str]:
+    """Where a guest that comes from elsewhere is read from."""
+    return [] if context.incoming is None else ["-incoming", context.incoming]
+
+
+def teardown(context: Context) -> list[str]:
+    """Whether the host takes the memory back after the process has ended."""
+    features = context.domain.features
+    said = features.async_teardown if features else None
+    if said is None or said.enabled is None or not context.has("run-with.async-teardown"):
+        return []
+    return ["-run-with", f"async-teardown={on_off(said.enabled)}"]
+
+
 def messages(context: Context) -> list[str]:
     """The log's lines bear the time."""
     return ["-msg", "timestamp=on"]
 
 
-def environment(live: Domain, folder: Path | None = None) -> dict[str, str]:
+def environment(live: Domain, settings: QemuSettings, folder: Path | None = None) -> dict[str, str]:
     """The environment variables that QEMU gets besides the worker's.
 
     :param folder: the domain's runtime folder, which stands for the home of QEMU; None leaves the home alone.
     """
     variables = {} if folder is None else {name: str(folder / below) for name, below in _HOMES.items()}
+    variables |= audio.environment(live, settings) | graphics.environment(live, settings)
     if live.qemu_commandline is not None:
         variables |= {each.name: each.value or "" for each in live.qemu_commandline.variables}
     return variables

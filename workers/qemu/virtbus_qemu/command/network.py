@@ -1,21 +1,26 @@
-"""Network cards, and what they are connected to."""
+"""Network cards, as the guest sees them; `netdev` has the host's side."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from virtbus.domain.address import CcwAddress, PciAddress, VirtioMmioAddress
+from virtbus.domain.device import HostAddress
+from virtbus.domain.domain import Domain
 from virtbus.domain.interface import (
     Interface,
-    InterfaceBackendDriver,
-    InterfaceBackendType,
     InterfaceDriver,
     InterfaceType,
     LinkState,
+    TeamingType,
     TxMode,
+    connection,
 )
-from virtbus.errors import ConfigUnsupported
-from virtbus_qemu.command import place
-from virtbus_qemu.command.parts import Backend, BackendKind, Command, Context, Parts, backend, given
+from virtbus_qemu.command import netdev, place
+from virtbus_qemu.command.hostdev import rom
+from virtbus_qemu.command.keyvalue import escape
+from virtbus_qemu.command.parts import Command, Context, Parts, given
 
 #: Offloads of the host's and the guest's side, and the properties of virtio-net for them.
 _HOST_OFFLOADS = {
@@ -35,8 +40,6 @@ _GUEST_OFFLOADS = {
     "ufo": "guest_ufo",
 }
 
-_TAPS = (InterfaceType.ETHERNET, InterfaceType.BRIDGE)
-
 
 def describe(interface: Interface, context: Context) -> Parts:
     """A network card.
@@ -45,107 +48,96 @@ def describe(interface: Interface, context: Context) -> Parts:
 
     :raise ConfigUnsupported: it is connected to something that is not supported.
     """
-    if interface.type is InterfaceType.USER:
-        host = _user(interface, context)
-    elif interface.type in _TAPS:
-        host = _tap(interface, context)
-    else:
-        raise ConfigUnsupported(
-            f"interfaces of type {interface.type} are not supported",
-            domain=context.domain.name,
-            hint="user, ethernet and bridge are",
-            evidence={"path": "/domain/devices/interface/@type"},
-        )
-    return Parts((host,), _card(interface, context), settle=_settle(interface))
+    if connection(interface) is InterfaceType.HOSTDEV:
+        return Parts(device=_assigned(interface, context))
+    host = netdev.host_side(interface, context)
+    if context.platform.is_arm and not isinstance(interface.address, PciAddress | VirtioMmioAddress):
+        return Parts(host, options=_built_in(interface), settle=_settle(interface))
+    return Parts(host, _card(interface, context), settle=_settle(interface))
 
 
-def _id(interface: Interface) -> str:
-    return f"host{interface.alias}"
+def cards(domain: Domain) -> Iterator[Interface]:
+    """The cards that are QEMU's own, not the host's."""
+    for interface in domain.devices.interfaces:
+        if connection(interface) is not InterfaceType.HOSTDEV:
+            yield interface
 
 
-def _user(interface: Interface, context: Context) -> Backend:
-    if interface.backend and interface.backend.type not in (None, InterfaceBackendType.DEFAULT):
-        raise ConfigUnsupported(
-            f"backend {interface.backend.type} is not supported",
-            domain=context.domain.name,
-            evidence={"path": "/domain/devices/interface/backend/@type"},
-        )
-    networks: dict[str, Any] = {}
-    for address in interface.ips:
-        six = address.family == "ipv6"
-        if six:
-            networks |= {"ipv6-prefix": address.address, "ipv6-prefixlen": address.prefix or 64}
-        else:
-            networks["net"] = f"{address.address}/{address.prefix}" if address.prefix else address.address
-    return Backend(BackendKind.NETDEV, {"type": "user", "id": _id(interface), **networks})
+def assigned(domain: Domain, *, by_network: bool) -> Iterator[Interface]:
+    """The host's cards that are the guest's: those that a network has lent, or those that the definition names."""
+    for interface in domain.devices.interfaces:
+        lent = interface.type is InterfaceType.NETWORK
+        if connection(interface) is InterfaceType.HOSTDEV and lent is by_network:
+            yield interface
 
 
-def _tap(interface: Interface, context: Context) -> Backend:
-    driver = interface.driver or InterfaceDriver()
-    is_virtio = interface.model is not None and interface.model.type.startswith("virtio")
-    wanted = driver.name is InterfaceBackendDriver.VHOST or (driver.name is None and context.settings.vhost_net)
-    if interface.source is not None and interface.type is InterfaceType.BRIDGE:
-        # The worker puts the tap device on the bridge.
-        _ = interface.source.bridge
-    return backend(
-        BackendKind.NETDEV,
-        type="tap",
-        id=_id(interface),
-        ifname=interface.target.dev if interface.target else None,
-        script="no",
-        downscript="no",
-        queues=driver.queues if driver.queues and driver.queues > 1 else None,
-        vhost=True if wanted and is_virtio else None,
-        sndbuf=interface.tune.sndbuf if interface.tune else None,
-    )
+def _assigned(interface: Interface, context: Context) -> dict[str, Any]:
+    team = interface.teaming
+    return {
+        "driver": "vfio-pci",
+        "host": _host_pci(netdev.source_of(interface).address or HostAddress()),
+        "id": interface.alias,
+        **given(failover_pair_id=team.persistent if team and team.type is TeamingType.TRANSIENT else None),
+        **place.boot(interface, context),
+        **place.of(interface, context),
+        **rom(interface.rom),
+    }
+
+
+def _host_pci(address: HostAddress) -> str:
+    function = address.function or 0
+    return f"{address.domain or 0:04x}:{address.bus or 0:02x}:{address.slot or 0:02x}.{function:x}"
+
+
+def _built_in(interface: Interface) -> tuple[str, ...]:
+    """A card that an ARM board has, by the only option that reaches it."""
+    words = [
+        "nic",
+        *([f"macaddr={interface.mac.address}"] if interface.mac else []),
+        f"netdev={netdev.name_of(interface)}",
+        *([f"model={escape(interface.model.type)}"] if interface.model else []),
+        f"id={interface.alias}",
+    ]
+    return ("-net", ",".join(words))
 
 
 def _card(interface: Interface, context: Context) -> dict[str, Any]:
     model = interface.model.type if interface.model else "rtl8139"
-    is_virtio = model.startswith("virtio")
-    name = place.virtio_name("virtio-net", model) if is_virtio else model
+    virtio = netdev.is_virtio(interface)
     return {
-        "driver": name,
-        **(_virtio(interface) if is_virtio else {}),
-        "netdev": _id(interface),
+        "driver": place.virtio_name("virtio-net", interface, context) if virtio else model,
+        **(_virtio(interface) if virtio else {}),
+        "netdev": netdev.name_of(interface),
         "id": interface.alias,
         **given(mac=interface.mac.address if interface.mac else None),
         **place.boot(interface, context),
-        **place.pci(interface, context),
-        **_rom(interface),
+        **place.of(interface, context),
+        **rom(interface.rom),
     }
 
 
 def _virtio(interface: Interface) -> dict[str, Any]:
     driver = interface.driver or InterfaceDriver()
-    properties = place.virtio(driver)
+    tx = {TxMode.IOTHREAD: "bh", TxMode.TIMER: "timer"}.get(driver.tx_mode) if driver.tx_mode else None
+    properties = place.virtio(driver) | given(tx=tx, ioeventfd=driver.ioeventfd, event_idx=driver.event_idx)
     for side, names in ((driver.host, _HOST_OFFLOADS), (driver.guest, _GUEST_OFFLOADS)):
         if side is not None:
             properties |= {qemu: value for own, qemu in names.items() if (value := getattr(side, own)) is not None}
     if driver.queues and driver.queues > 1:
-        # One vector for each direction of each queue, one for control, one for configuration.
-        properties |= {"mq": True, "vectors": 2 * driver.queues + 2}
-    tx = {TxMode.IOTHREAD: "bh", TxMode.TIMER: "timer"}.get(driver.tx_mode) if driver.tx_mode else None
+        properties["mq"] = True
+        if not isinstance(interface.address, CcwAddress):
+            # One vector for each direction of each queue, one for control, one for configuration.
+            properties["vectors"] = 2 * driver.queues + 2
+    team = interface.teaming
     values = {
-        "tx": tx,
-        "ioeventfd": driver.ioeventfd,
-        "event_idx": driver.event_idx,
         "rx_queue_size": driver.rx_queue_size,
         "tx_queue_size": driver.tx_queue_size,
         "rss": driver.rss,
         "hash": driver.rss_hash_report,
         "host_mtu": interface.mtu,
+        "failover": True if team is not None and team.type is TeamingType.PERSISTENT else None,
     }
     return properties | given(values)
-
-
-def _rom(interface: Interface) -> dict[str, Any]:
-    rom = interface.rom
-    if rom is None:
-        return {}
-    if rom.enabled is False:
-        return {"romfile": ""}
-    return given(rombar=None if rom.bar is None else int(rom.bar), romfile=rom.file)
 
 
 def _settle(interface: Interface) -> tuple[Command, ...]:

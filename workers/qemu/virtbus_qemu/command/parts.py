@@ -6,14 +6,17 @@ The same description becomes options of a command line, and the QMP commands tha
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from virtbus.domain.domain import Domain
 from virtbus_qemu.capabilities import Capabilities
+from virtbus_qemu.command import keyvalue
+from virtbus_qemu.command.keyvalue import escape as escape
 from virtbus_qemu.platform import Platform
 from virtbus_qemu.settings import QemuSettings
 
@@ -41,6 +44,12 @@ class Backend:
 
     kind: BackendKind
     properties: Mapping[str, Any]
+    json: bool | None = None
+    """Whether its option is written as JSON; None for what QEMU's versions have in common: chardevs are not."""
+    opened: tuple[str, ...] = ()
+    """Options before it that hand over what was opened for it."""
+    owned: bool = False
+    """Whether it ends with the backend that uses it, and is not taken away by itself."""
 
     @property
     def id(self) -> str:
@@ -49,8 +58,10 @@ class Backend:
 
     def options(self) -> list[str]:
         """As options of a command line."""
-        text = _chardev_option(self.properties) if self.kind is BackendKind.CHARDEV else compact(self.properties)
-        return [f"-{self.kind}", text]
+        older = _OLDER.get(self.kind)
+        as_json = older is None or (self.kind is not BackendKind.CHARDEV if self.json is None else self.json)
+        text = compact(self.properties) if as_json or older is None else older(self.properties)
+        return [*self.opened, f"-{self.kind}", text]
 
     def add(self) -> Command:
         """As the command that adds it."""
@@ -61,6 +72,11 @@ class Backend:
         verb, name = _VERBS[self.kind][1:]
         return Command(verb, {name: self.id})
 
+
+_OLDER: Mapping[BackendKind, Callable[[Mapping[str, Any]], str]] = {
+    BackendKind.CHARDEV: keyvalue.chardev,
+    BackendKind.NETDEV: keyvalue.netdev,
+}
 
 _VERBS = {
     BackendKind.BLOCKDEV: ("blockdev-add", "blockdev-del", "node-name"),
@@ -81,11 +97,22 @@ class Parts:
     """Options that exist on a command line only."""
     settle: tuple[Command, ...] = ()
     """To be sent once the device is there."""
+    before: tuple[str, ...] = ()
+    """Options that exist on a command line only, between the backends and the guest's side."""
+    extension: Mapping[str, Any] | None = None
+    """A device of QEMU's that is there before the guest's side, and goes after it."""
+    earlier: tuple[Command, ...] = ()
+    """To be sent before the device is added."""
+    device_first: bool = False
+    """On a command line the guest's side comes before its backends, which QEMU makes first all the same."""
 
     def arguments(self) -> list[str]:
         """As options of a command line."""
-        device = [] if self.device is None else ["-device", compact(self.device)]
-        return [*(option for backend in self.backends for option in backend.options()), *device, *self.options]
+        sides = (each for each in (self.extension, self.device) if each is not None)
+        device = [word for each in sides for word in ("-device", compact(each))]
+        backends = [option for backend in self.backends for option in backend.options()]
+        first, then = (device, backends) if self.device_first else (backends, device)
+        return [*first, *self.before, *then, *self.options]
 
 
 @dataclass(frozen=True)
@@ -100,6 +127,10 @@ class Context:
     """The domain's runtime folder."""
     boot_index: Mapping[str, int]
     """The place in the boot order by alias."""
+    descriptor_sets: Iterator[int] = field(default_factory=count, compare=False)
+    """The numbers of sets of descriptors that are passed on the command line."""
+    incoming: str | None = None
+    """Where a guest that comes from elsewhere is read from, as QEMU's -incoming wants it."""
 
     def has(self, flag: str) -> bool:
         """Whether QEMU has what a capability flag says."""
@@ -127,39 +158,3 @@ def compact(properties: Mapping[str, Any]) -> str:
 def on_off(value: bool | None) -> str | None:
     """For properties of QEMU's type OnOffAuto."""
     return None if value is None else "on" if value else "off"
-
-
-def escape(text: str) -> str:
-    """A value of an option in QEMU's older syntax, where a comma is written twice."""
-    return text.replace(",", ",,")
-
-
-def _chardev_option(properties: Mapping[str, Any]) -> str:
-    """The older syntax of a chardev, which -chardev still wants: it takes no JSON."""
-    backend = properties["backend"]
-    values: dict[str, Any] = {"id": properties["id"]}
-    for name, value in backend["data"].items():
-        if name == "addr":
-            values |= value["data"]
-        elif name in _CHARDEV_NAMES:
-            values[_CHARDEV_NAMES[name]] = value
-    words = [f"{name}={_chardev_value(value)}" for name, value in values.items()]
-    return ",".join([backend["type"], *words])
-
-
-def _chardev_value(value: Any) -> str:
-    return escape(str(on_off(value) if isinstance(value, bool) else value))
-
-
-#: Names of chardev-add, and what -chardev calls the same.
-_CHARDEV_NAMES = {
-    "out": "path",
-    "device": "path",
-    "append": "append",
-    "server": "server",
-    "wait": "wait",
-    "telnet": "telnet",
-    "reconnect": "reconnect",
-    "logfile": "logfile",
-    "logappend": "logappend",
-}
