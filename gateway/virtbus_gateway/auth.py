@@ -41,8 +41,8 @@ class Role(StrEnum):
 
 
 PERMISSIONS: dict[Role, tuple[str, ...]] = {
-    Role.VIEWER: ("host:read", "domain:read", "job:read", "event:read", "metrics:read"),
-    Role.OPERATOR: ("host:read", "domain:*", "device:*", "job:*", "event:read", "metrics:read"),
+    Role.VIEWER: ("*:read",),
+    Role.OPERATOR: ("*:read", "domain:*", "device:*", "job:*"),
     Role.ADMIN: ("*",),
 }
 """The permissions (`object:verb`, declared by each operation) that each role grants, as globs."""

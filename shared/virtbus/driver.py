@@ -22,9 +22,12 @@ from uuid import UUID
 
 from virtbus.domain import Device, Domain
 from virtbus.observations import Observe, Observed
+from virtbus.operations.copying import Clone
+from virtbus.operations.network import NetworkSummary
 from virtbus.operations.process import Completed
 from virtbus.operations.snapshot import SnapshotSummary
 from virtbus.operations.statistics import DomainStatistics, Group
+from virtbus.operations.storage import PoolSummary, VolumeSummary
 from virtbus.state import DomainState
 
 T = TypeVar("T")
@@ -141,6 +144,9 @@ class Driver(ABC):
     family: ClassVar[str]
     local: ClassVar[bool] = True
     """Whether the hypervisor lives on the worker's machine: then a lock on the runtime folder fences the host."""
+    keeps_definitions: ClassVar[bool] = False
+    """Whether the hypervisor itself keeps the definitions of domains that are off: then they are its, and what it says
+    of them (Defined, Undefined, and `persistent` of an inventory) goes before the record."""
 
     def __init__(self, settings: HostSettings, observe: Observe) -> None:
         self.settings = settings
@@ -174,8 +180,21 @@ class Driver(ABC):
         :raises ConfigUnsupported: it asks for what this hypervisor cannot do; `evidence["path"]` says where.
         """
 
-    async def undefined(self, domain: Domain, *, nvram: bool, keep_nvram: bool) -> None:  # noqa: B027  most have none
-        """The definition is about to go: remove the files that belong to it alone.
+    async def define(self, definition: Domain, previous: Domain | None, work: Work) -> Domain:
+        """A complete definition is about to be recorded: a hypervisor that keeps definitions is given it first. A
+        repeated attempt (`work.begun` is set) may find it there.
+
+        :param previous: the definition that it replaces.
+        :returns: the definition as it is kept.
+        :raises AlreadyExists: another domain of the hypervisor has the name.
+        """
+        return definition
+
+    async def undefined(  # noqa: B027  most have none
+        self, domain: Domain, work: Work, *, nvram: bool, keep_nvram: bool
+    ) -> None:
+        """The definition is about to go: remove it from a hypervisor that keeps it, and the files that belong to it
+        alone. A repeated attempt may find nothing there.
 
         :raises WrongState: it has such files and it was not said what becomes of them.
         """
@@ -328,6 +347,46 @@ class Saving(Facet):
     @abstractmethod
     async def restore(self, target: Target, definition: Domain, file: str, work: Work, *, paused: bool) -> None:
         """Let the domain run on from the file; observes Started (`restored`)."""
+
+
+class Copying(Facet):
+    """Copies and moves that the hypervisor makes by itself."""
+
+    @abstractmethod
+    async def clone(self, target: Target, name: str, work: Work) -> Clone:
+        """Copy a domain with its disks; the copy is observed as a new domain (Appeared), or is told of by the next
+        inventory. One of that name that an earlier attempt made is the one."""
+
+    @abstractmethod
+    async def relocate(self, target: Target, destination: str | None, pool: str | None, work: Work) -> None:
+        """Move a domain. Where it leaves this host, it is observed as gone (Vanished), and as new by the driver of
+        the other.
+
+        :raises InvalidArgument: there is no such host or pool beside this one.
+        """
+
+
+class Storage(Facet):
+    """What the hypervisor keeps disks in."""
+
+    @abstractmethod
+    async def pools(self, timeout: float) -> list[PoolSummary]:
+        """The host's storage pools, by name."""
+
+    @abstractmethod
+    async def volumes(self, pool: str, timeout: float) -> list[VolumeSummary]:
+        """The volumes of a pool, by name.
+
+        :raises NotFound: there is no such pool.
+        """
+
+
+class Networks(Facet):
+    """What cards are connected to."""
+
+    @abstractmethod
+    async def networks(self, timeout: float) -> list[NetworkSummary]:
+        """The host's networks, by name."""
 
 
 class Processes(Facet):

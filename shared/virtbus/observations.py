@@ -118,6 +118,18 @@ class RemovalRefused(Observation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Defined(Observation):
+    """A hypervisor that keeps definitions has this one now: a new domain, or one that was changed."""
+
+    persistent: Domain
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undefined(Observation):
+    """A hypervisor that keeps definitions has this one no more."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class LiveChanged(Observation):
     """The live definition changed; with a kind, that is also an event."""
 

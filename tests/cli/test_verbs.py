@@ -15,6 +15,7 @@ from virtbus.cli.verbs import VERBS
 from virtbus.errors import RemovalRejected
 from virtbus.eventkinds import EventKind
 from virtbus.operations.console import SendKeys
+from virtbus.operations.copying import CloneDomain, RelocateDomain
 from virtbus.operations.device import AttachDevice, ChangeMedia, DetachDescribed, DetachDevice, UpdateDevice
 from virtbus.operations.domain import CreateDomain, DefineDomain, SetAutostart, StartDomain, UndefineDomain
 from virtbus.operations.fields import Affect
@@ -50,6 +51,7 @@ CHANGES: dict[str, tuple[list[str], Any, dict[str, Any], str]] = {
     "autostart": (["web1", "--disable"], SetAutostart, {"enabled": False}, "Domain 'web1' changed"),
     "change-media": (["web1", "sda", "/new.iso", "--live"], ChangeMedia,
                      {"alias": "ua-cd", "source": "/new.iso", "affect": Affect.LIVE}, "Medium of ua-1 changed"),
+    "clone": (["web1", "web2"], CloneDomain, {"copy_name": "web2"}, "Domain 'web1' copied to 'web2', uuid UUID"),
     "create": (["domain.xml", "--paused"], CreateDomain, {"xml": XML, "paused": True}, "Domain 'new' created"),
     "define": (["domain.xml", "--host", "alpha"], DefineDomain, {"xml": XML}, "Domain 'new' defined"),
     "destroy": (["alpha/web1"], None, {}, "Domain 'web1' destroyed"),
@@ -61,6 +63,8 @@ CHANGES: dict[str, tuple[list[str], Any, dict[str, Any], str]] = {
     "qemu-monitor-command": (["web1", '{"execute": "stop", "arguments": {"a": null}}'], MonitorCommand,
                              {"command": "stop", "arguments": {"a": None}}, '{"ok": 1}'),
     "reboot": (["web1"], None, {}, "Domain 'web1' has been rebooted"),
+    "relocate": (["web1", "--to", "alpha", "--pool", "fast"], RelocateDomain,
+                 {"destination": "alpha", "pool": "fast"}, "Domain 'web1' moved"),
     "reset": (["web1"], None, {}, "Domain 'web1' was reset"),
     "restore": (["web1", "/var/saved", "--paused"], RestoreDomain, {"file": "/var/saved", "paused": True},
                 "Domain 'web1' restored"),
@@ -104,9 +108,12 @@ READS: dict[str, tuple[list[str], str]] = {
     "hostinfo": (["alpha"], "Hypervisor:  T 1.0"),
     "hosts": ([], "alpha   simulated   T 1.0        served         1         1   test:///default"),
     "list": (["--all"], " 4    web1   alpha   running".strip()),
+    "net-list": (["alpha"], "lan    active   bridge   br0      7"),
+    "pool-list": (["alpha"], "fast   active   dir         100          40   /fast"),
     "screenshot": (["web1", "shot.png"], "Screenshot saved to shot.png"),
     "snapshot-list": (["web1"], "before   -         -        current   an upgrade"),
     "top": (["--interval", "0.01", "--count", "1"], "alpha   web1   running     0.0"),
+    "vol-list": (["alpha", "fast"], "a.qcow2   qcow2          10            5   /fast/a.qcow2"),
     "version": (["--daemon"], "alpha   simulated   T 1.0"),
 }
 """verb: its words, and a part of what people see."""
@@ -122,7 +129,7 @@ def test_no_verb_is_left_out() -> None:
 def test_a_change_is_asked_for_and_said(verb: str, gateway: FakeGateway, virtbus: Virtbus, web: UUID) -> None:
     words, operation, fields, said = CHANGES[verb]
     run = virtbus(verb, *words)
-    assert (run.code, run.out.strip(), run.err) == (0, said, "")
+    assert (run.code, run.out.strip(), run.err) == (0, said.replace("UUID", str(web)), "")
     place = {"host": "alpha"} | ({} if operation in (CreateDomain, DefineDomain) else {"domain": web})
     (performed,) = gateway.performed
     if operation is not None:

@@ -200,6 +200,8 @@ class FakeGateway:
         record = self.domains.get((host or "", domain or UUID(int=0)), {})
         if operation.name == "snapshot.create":
             return {"name": operation.model_dump()["snapshot"]}
+        if operation.name == "domain.clone":
+            return {"uuid": str(domain), "name": operation.model_dump()["copy_name"]}
         words = {
             "uuid": str(domain), "name": record.get("name", ""), "state": "running", "reason": "booted", "id": 1,
             "vcpus": 2, "memory": 1048576, "alias": "ua-1", "xml": "<disk/>", "outcome": "removed", "reply": {"ok": 1},
@@ -267,6 +269,17 @@ class FakeGateway:
     async def snapshot_list(self, operation: Any) -> Any:
         self._domain(operation)
         return {"snapshots": [{"name": "before", "description": "an upgrade", "current": True}]}
+
+    async def storage_pools(self, operation: Any) -> Any:
+        pool = {"name": "fast", "type": "dir", "active": True, "capacity": 100, "available": 40, "location": "/fast"}
+        return {"pools": [pool]}
+
+    async def storage_volumes(self, operation: Any) -> Any:
+        image = {"name": "a.qcow2", "path": "/fast/a.qcow2", "format": "qcow2", "capacity": 10, "allocation": 5}
+        return {"volumes": [image]}
+
+    async def network_list(self, operation: Any) -> Any:
+        return {"networks": [{"name": "lan", "type": "bridge", "bridge": "br0", "vlan": 7}]}
 
     async def device_list(self, operation: Any) -> Any:
         self._domain(operation)

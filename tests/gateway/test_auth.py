@@ -19,6 +19,8 @@ ALLOWED = {
     "host:read": "viewer operator admin",
     "domain:read": "viewer operator admin",
     "job:read": "viewer operator admin",
+    "storage:read": "viewer operator admin",
+    "network:read": "viewer operator admin",
     "event:read": "viewer operator admin",
     "metrics:read": "viewer operator admin",
     "domain:define": "operator admin",

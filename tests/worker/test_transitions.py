@@ -12,7 +12,7 @@ from virtbus.domain import Domain
 from virtbus.eventkinds import LIFECYCLE_DETAILS, EventKind
 from virtbus.records import DomainRecord, PendingRemoval
 from virtbus.state import REASONS, DomainState
-from virtbus.worker.reconcile import differences
+from virtbus.worker.reconcile import definition_differences, differences
 from virtbus.worker.transitions import Change, meaning
 
 DOMAIN = UUID("6695eb01-f6a4-8304-79aa-97f2502e193f")
@@ -154,3 +154,35 @@ def test_the_difference_after_an_absence_is_told_as_observations(
     before: DomainRecord, stored: Domain | None, inventory: seen.Observed | None, told: list[str]
 ) -> None:
     assert [type(one).__name__ for one in differences(before, stored, inventory)] == told
+
+
+def test_what_a_hypervisor_keeps_is_recorded_as_defined() -> None:
+    new = DomainRecord(host="h", uuid=DOMAIN, name="", persistent=False, deleted=True)
+    change = meaning(new, seen.Defined(domain=DOMAIN, persistent=LIVE))
+    assert change is not None
+    assert (change.fields["name"], change.fields["persistent"], change.fields["deleted"]) == ("d", True, False)
+    assert [event.detail for event in change.events] == [{"event": "defined", "detail": "added"}]
+    assert change.persistent is LIVE
+
+
+@pytest.mark.parametrize(("name", "detail"), [("d", "updated"), ("other", "renamed")])
+def test_a_definition_that_changed_is_told_as_that(name: str, detail: str) -> None:
+    change = meaning(record(name=name), seen.Defined(domain=DOMAIN, persistent=LIVE))
+    assert change is not None
+    assert [event.detail["detail"] for event in change.events] == [detail]
+
+
+def test_a_definition_that_went_leaves_an_active_domain_transient() -> None:
+    told = seen.Undefined(domain=DOMAIN)
+    off, active = meaning(record(), told), meaning(record(DomainState.RUNNING), told)
+    assert off is not None
+    assert active is not None
+    assert (off.fields["deleted"], active.fields["deleted"]) == (True, False)
+    assert meaning(record(persistent=False), told) is None
+
+
+def test_a_hypervisor_that_keeps_definitions_goes_before_the_record() -> None:
+    found = seen.Observed(domain=DOMAIN, name="d", state=DomainState.SHUTOFF, reason="unknown", persistent=LIVE)
+    assert [type(each) for each in definition_differences(record(), found)] == [seen.Defined]
+    assert [type(each) for each in definition_differences(record(), None)] == [seen.Undefined]
+    assert list(definition_differences(record(persistent=False), None)) == []

@@ -33,6 +33,8 @@ TAGS = {
     "domain": "Domains: their life, definition, size and figures.",
     "device": "A domain's devices, addressed by alias.",
     "snapshot": "Points in a domain's life that it can be taken back to.",
+    "storage": "What a hypervisor keeps disks in.",
+    "network": "What network cards are connected to.",
     "job": "Changes that were asked for: each has exactly one end.",
     "qemu": "What only QEMU has.",
     "event": "What happened.",

@@ -14,6 +14,10 @@ from virtbus.records import HostRecord, Owner, now
 log = logging.getLogger(__name__)
 
 
+NOBODY = "nobody.0"
+"""The session of a host that its owner has let go of: never a living one."""
+
+
 @dataclass(frozen=True)
 class Ownership:
     """A host taken: its record as it was written, and the epoch that record writes carry."""
@@ -63,6 +67,30 @@ async def take(
     except Stale:
         return None
     return Ownership(record, revision, epoch, previous)
+
+
+async def served_by_another(hosts: Bucket[HostRecord], sessions: Sessions, host: str, session: str) -> bool:
+    """Whether another living session owns a host."""
+    try:
+        stored = await hosts.get(host)
+    except DecodeError:
+        return False
+    owner = None if stored is None else stored.record.owner
+    return owner is not None and owner.session not in (session, NOBODY) and await sessions.alive(owner.session)
+
+
+async def hand_over(hosts: Bucket[HostRecord], host: str, session: str) -> None:
+    """Let go of a host that this session owns, and does nothing on any more, so that another need not wait."""
+    stored = await hosts.get(host)
+    owner = None if stored is None else stored.record.owner
+    if stored is None or owner is None or owner.session != session:
+        return
+    record = stored.record.model_copy(update={"owner": Owner(session=NOBODY, epoch=owner.epoch)})
+    try:
+        await hosts.update(host, record, stored.revision)
+    except Stale:
+        # Another worker has taken it meanwhile, which is what was wanted.
+        return
 
 
 def _refuse_other_machine(stored: Stored[HostRecord], wanted: HostRecord, force: bool) -> None:

@@ -14,7 +14,9 @@ from virtbus.errors import VirtbusError
 from virtbus.operations.device import DeviceList
 from virtbus.operations.domain import DomainSummary, DomainXml
 from virtbus.operations.host import HostCapabilities, HostList, HostSummary
+from virtbus.operations.network import NetworkList
 from virtbus.operations.snapshot import SnapshotList
+from virtbus.operations.storage import PoolList, VolumeList
 from virtbus.records import JobRecord
 
 DONE = {
@@ -37,6 +39,8 @@ DONE = {
     "device.change-media": "Medium of {alias} changed",
     "device.detach": "Device {alias} {outcome}",
     "device.detach-described": "Device {alias} {outcome}",
+    "domain.clone": "Domain '{domain}' copied to '{name}', uuid {uuid}",
+    "domain.relocate": "Domain '{domain}' moved",
     "domain.save": "Domain '{name}' saved to {file}",
     "domain.restore": "Domain '{name}' restored",
     "domain.exec": "",
@@ -121,6 +125,29 @@ def _snapshots(result: SnapshotList) -> View:
     return View(None, table=Table(("Name", "Created", "Parent", "State", "Description"), rows))
 
 
+def _pools(result: PoolList) -> View:
+    rows = [
+        (pool.name, "active" if pool.active else "inactive", pool.type, pool.capacity, pool.available, pool.location)
+        for pool in result.pools
+    ]
+    headings = ("Name", "State", "Type", "Capacity", "Available", "Location")
+    return View(None, table=Table(headings, rows, right=frozenset({"Capacity", "Available"})))
+
+
+def _volumes(result: VolumeList) -> View:
+    rows = [(each.name, each.format, each.capacity, each.allocation, each.path) for each in result.volumes]
+    headings = ("Name", "Format", "Capacity", "Allocation", "Path")
+    return View(None, table=Table(headings, rows, right=frozenset({"Capacity", "Allocation"})))
+
+
+def _networks(result: NetworkList) -> View:
+    rows = [
+        (each.name, "active" if each.active else "inactive", each.type, each.bridge, each.vlan)
+        for each in result.networks
+    ]
+    return View(None, table=Table(("Name", "State", "Type", "Bridge", "VLAN"), rows))
+
+
 VIEWS: dict[type[BaseModel], Callable[[Any], View]] = {
     HostList: _host_list,
     HostSummary: _host,
@@ -129,5 +156,8 @@ VIEWS: dict[type[BaseModel], Callable[[Any], View]] = {
     DomainXml: _document,
     DeviceList: _devices,
     SnapshotList: _snapshots,
+    PoolList: _pools,
+    VolumeList: _volumes,
+    NetworkList: _networks,
     JobRecord: _job,
 }

@@ -13,6 +13,7 @@ from virtbus.domain.cpu import Cpu
 from virtbus.domain.devices import Devices
 from virtbus.domain.features import Features
 from virtbus.domain.labels import read_labels, write_labels
+from virtbus.domain.lxc import LxcNamespace
 from virtbus.domain.memory import CurrentMemory, MaxMemory, Memory, MemoryBacking
 from virtbus.domain.power import LifecycleAction, LockFailureAction, PerfEvent, PowerManagement
 from virtbus.domain.qemu import QemuCapabilities, QemuCommandline, QemuDeprecation, QemuOverride
@@ -111,6 +112,7 @@ class Domain(Element, tag="domain"):
     qemu_capabilities: QemuCapabilities | None = child()
     qemu_override: QemuOverride | None = child()
     qemu_deprecation: QemuDeprecation | None = child()
+    lxc_namespace: LxcNamespace | None = child()
 
     def format(self, form: Form = Form.INACTIVE, secure: bool = False) -> str:
         """The domain's XML in libvirt's layout.

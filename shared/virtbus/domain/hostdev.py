@@ -10,7 +10,7 @@ from lxml import etree
 
 from virtbus.domain.address import Address, PciDomain, PciFunction, PciSlot
 from virtbus.domain.device import AcpiIndex, Device, DeviceBoot, Rom, generated
-from virtbus.domain.interface import Teaming
+from virtbus.domain.interface import IpAddress, Route, Teaming
 from virtbus.domain.private import OriginalStates, SourcePrivate
 from virtbus.domain.storage import Authentication, Initiator, StorageHost
 from virtbus.errors import ConfigUnsupported
@@ -243,6 +243,8 @@ class NetHostdev(HostdevTail, Hostdev, when="net"):
     """A network interface that is moved into a container."""
 
     source: CapabilitySource = child()
+    ips: list[IpAddress] = children()
+    routes: list[Route] = children()
 
 
 UsbNumber = Annotated[str, pattern("0x[0-9a-fA-F]{1,4}|-1", "a number such as 0x08 or -1")]

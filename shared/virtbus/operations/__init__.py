@@ -6,15 +6,18 @@ Importing this package registers all of them in `OPERATIONS`.
 
 from virtbus.operations import (
     console,
+    copying,
     device,
     domain,
     host,
     job,
+    network,
     process,
     qemu,
     saving,
     snapshot,
     statistics,
+    storage,
     tuning,
 )
 from virtbus.operations.declaration import OPERATIONS, DomainOperation, HostOperation, Kind, Operation
@@ -28,14 +31,17 @@ __all__ = [
     "Kind",
     "Operation",
     "console",
+    "copying",
     "device",
     "domain",
     "host",
     "job",
+    "network",
     "process",
     "qemu",
     "saving",
     "snapshot",
     "statistics",
+    "storage",
     "tuning",
 ]

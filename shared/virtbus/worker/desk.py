@@ -19,7 +19,7 @@ from virtbus.bus.connection import Bus
 from virtbus.domain import Domain
 from virtbus.driver import Target
 from virtbus.errors import Unavailable
-from virtbus.observations import Observation
+from virtbus.observations import Defined, Observation
 from virtbus.records import DomainRecord, Event, PendingRemoval, now
 from virtbus.worker.definitions import Definition, Definitions
 from virtbus.worker.transitions import Draft, meaning
@@ -156,8 +156,11 @@ class Desk:
         record = self.record
         events: list[Event] = []
         live: Any = KEEP
+        persistent: Any = KEEP
         changed = False
         for observation, reconciled in batch:
+            if isinstance(observation, Defined) and await self._is_kept(observation.persistent):
+                continue
             change = meaning(record, observation)
             position = observation.position
             if position is not None and position > record.position and record.state.active:
@@ -179,8 +182,13 @@ class Desk:
                 events.append(event)
                 record = record.model_copy(update={"generation": event.generation})
             live = None if change.ended else live if change.live is None else change.live
+            persistent = None if change.undefined else persistent if change.persistent is None else change.persistent
         if changed:
-            await self._write(record, events, live=live)
+            await self._write(record, events, live=live, persistent=persistent)
+
+    async def _is_kept(self, persistent: Domain) -> bool:
+        """Whether the record has this definition already."""
+        return self.exists and self.record.persistent and (await self.definition()).persistent == persistent
 
     def _event(
         self, record: DomainRecord, draft: Draft, observation: Observation, cause: str | None, reconciled: bool

@@ -12,13 +12,14 @@ import logging
 
 from virtbus import __version__
 from virtbus.bus.connection import Bus
-from virtbus.bus.ownership import take
+from virtbus.bus.ownership import hand_over, served_by_another, take
 from virtbus.bus.sessions import Session, SessionLost
 from virtbus.driver import HostFacts
-from virtbus.errors import HostTaken, VirtbusError
+from virtbus.errors import HostTaken, Unavailable, VirtbusError
 from virtbus.operations import OPERATIONS, Kind
 from virtbus.records import HostRecord
 from virtbus.worker.lock import HostLock
+from virtbus.worker.share import GRACE, Share
 from virtbus.worker.tenure import CONNECT_LIMIT, HostPlan, Tenure
 
 log = logging.getLogger(__name__)
@@ -29,11 +30,18 @@ RETRY = 1.0
 """Seconds between tries to take a host."""
 
 
+class HandedOver(Unavailable):
+    """Another worker is to serve the host."""
+
+
 class HostServer:
     """Serves one host for as long as the process has a session."""
 
-    def __init__(self, bus: Bus, session: Session, plan: HostPlan) -> None:
+    def __init__(self, bus: Bus, session: Session, plan: HostPlan, share: Share | None = None) -> None:
+        """:param share: how the host is shared with other workers; None where no other worker could serve it."""
         self._bus = bus
+        self._share = share
+        self._free_since: float | None = None
         self._session = session
         self._plan = plan
         self._lock = HostLock(plan.settings.run, plan.settings.name) if plan.driver.local else None
@@ -81,6 +89,8 @@ class HostServer:
     async def _serve(self) -> None:
         if self._lock is not None:
             self._lock.acquire()
+        if self._share is not None and not await self._is_ours(self._share):
+            return
         async with contextlib.AsyncExitStack() as stack:
             tenure = Tenure(self._bus, self._session, self._plan, fenced=self._lock is not None)
             stack.push_async_callback(_close, tenure)
@@ -94,7 +104,34 @@ class HostServer:
                 self.trouble = "another worker serves it"
                 return
             log.info("took host %s, epoch %d", self.name, ownership.epoch)
-            await tenure.serve(ownership, facts, self._ready)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    if self._share is not None:
+                        group.create_task(self._hand_over_in_time(tenure, self._share))
+                    await tenure.serve(ownership, facts, self._ready)
+            except* HandedOver:
+                self.serving.clear()
+                log.info("hand host %s over", self.name)
+                await hand_over(self._bus.hosts, self.name, self._session.record.id)
+
+    async def _is_ours(self, share: Share) -> bool:
+        """Whether to try for the host now. It costs less than to reach the hypervisor, and is asked again and again."""
+        now = asyncio.get_running_loop().time()
+        if await served_by_another(self._bus.hosts, self._bus.sessions, self.name, self._session.record.id):
+            self.trouble, self._free_since = "another worker serves it", None
+            return False
+        if self._free_since is None:
+            self._free_since = now
+        return share.falls_to_us(self.name) or now - self._free_since >= GRACE
+
+    async def _hand_over_in_time(self, tenure: Tenure, share: Share) -> None:
+        """:raises HandedOver: another worker is to serve the host, and nothing is being done on it."""
+        while True:
+            await asyncio.sleep(RETRY)
+            if self.serving.is_set() and tenure.idle and share.should_hand_over(self.name):
+                share.note_hand_over(self.name)
+                self._free_since = asyncio.get_running_loop().time()
+                raise HandedOver("the host falls to another worker", host=self.name)
 
     def _ready(self) -> None:
         self.trouble = None

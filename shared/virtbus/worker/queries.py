@@ -7,10 +7,11 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from virtbus.bus.queries import Answer
-from virtbus.driver import Console, Driver, HostFacts, Snapshots, Statistics, Target
+from virtbus.driver import Console, Driver, HostFacts, Networks, Snapshots, Statistics, Storage, Target
 from virtbus.errors import NoDomain, NotSupported, WrongState
 from virtbus.operations.console import Screenshot, TakeScreenshot
 from virtbus.operations.host import HostCapabilities
+from virtbus.operations.network import ListNetworks, NetworkList
 from virtbus.operations.snapshot import ListSnapshots, SnapshotList
 from virtbus.operations.statistics import (
     DomainStatistics,
@@ -19,6 +20,7 @@ from virtbus.operations.statistics import (
     Group,
     HostStatistics,
 )
+from virtbus.operations.storage import ListPools, ListVolumes, PoolList, VolumeList
 from virtbus.worker.desk import Desk
 
 
@@ -71,6 +73,25 @@ def answers(served: Served, facts: HostFacts) -> Mapping[str, Answer]:
         found = await served.driver.snapshots(await desk.target(), query.timeout - 0.5)
         return SnapshotList(snapshots=found).model_dump(mode="json")
 
+    async def pools(arguments: dict[str, Any]) -> dict[str, Any]:
+        query = ListPools.model_validate({"host": served.host} | arguments)
+        if not isinstance(served.driver, Storage):
+            raise _unsupported(served, "storage.pools")
+        return PoolList(pools=await served.driver.pools(query.timeout - 0.5)).model_dump(mode="json")
+
+    async def volumes(arguments: dict[str, Any]) -> dict[str, Any]:
+        query = ListVolumes.model_validate({"host": served.host} | arguments)
+        if not isinstance(served.driver, Storage):
+            raise _unsupported(served, "storage.volumes")
+        found = await served.driver.volumes(query.pool, query.timeout - 0.5)
+        return VolumeList(volumes=found).model_dump(mode="json")
+
+    async def networks(arguments: dict[str, Any]) -> dict[str, Any]:
+        query = ListNetworks.model_validate({"host": served.host} | arguments)
+        if not isinstance(served.driver, Networks):
+            raise _unsupported(served, "network.list")
+        return NetworkList(networks=await served.driver.networks(query.timeout - 0.5)).model_dump(mode="json")
+
     async def cancel(arguments: dict[str, Any]) -> dict[str, Any]:
         return {"found": served.cancel(str(arguments.get("job")), str(arguments.get("principal", "somebody")))}
 
@@ -80,6 +101,9 @@ def answers(served: Served, facts: HostFacts) -> Mapping[str, Answer]:
         "host.stats": host_statistics,
         "domain.screenshot": screenshot,
         "snapshot.list": snapshots,
+        "storage.pools": pools,
+        "storage.volumes": volumes,
+        "network.list": networks,
         "job.cancel": cancel,
     }
 

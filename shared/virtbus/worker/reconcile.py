@@ -43,6 +43,15 @@ def differences(record: DomainRecord, stored_live: Domain | None, found: seen.Ob
     yield from _state(record, found)
 
 
+def definition_differences(record: DomainRecord, found: seen.Observed | None) -> Iterator[seen.Observation]:
+    """What must have happened to the definition of a domain, on a hypervisor that keeps definitions itself."""
+    if found is not None and found.persistent is not None:
+        # The desk takes it for nothing new where the record has the same one.
+        yield seen.Defined(domain=record.uuid, persistent=found.persistent)
+    elif record.persistent:
+        yield seen.Undefined(domain=record.uuid)
+
+
 def _devices(record: DomainRecord, stored: Domain | None, live: Domain) -> Iterator[seen.Observation]:
     before = set() if stored is None else {device.alias for device in stored.devices.every() if device.alias}
     after = {device.alias for device in live.devices.every() if device.alias}

@@ -21,6 +21,7 @@ from virtbus.errors import HostTaken, Unavailable, VirtbusError
 from virtbus.notify import keep_alive, notify
 from virtbus.records import SessionRecord
 from virtbus.worker.host import HostServer
+from virtbus.worker.share import Share
 from virtbus.worker.tenure import HostPlan
 
 log = logging.getLogger(__name__)
@@ -109,10 +110,12 @@ class Worker:
         await session.begin()
         await session.measure_skew()
         SESSIONS.inc()
-        self.hosts = [HostServer(bus, session, plan) for plan in self._plans]
+        share = Share(bus.sessions, record, session.skew)
+        self.hosts = [HostServer(bus, session, plan, None if plan.driver.local else share) for plan in self._plans]
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(session.keep())
+                group.create_task(share.watch())
                 for host in self.hosts:
                     group.create_task(self._host(host))
                 group.create_task(self._report())

@@ -31,7 +31,7 @@ from virtbus.worker.desk import Desk, Post
 from virtbus.worker.executor import Executor
 from virtbus.worker.lane import Lane
 from virtbus.worker.queries import answers
-from virtbus.worker.reconcile import differences
+from virtbus.worker.reconcile import definition_differences, differences
 from virtbus.worker.removal import Waiters
 
 log = logging.getLogger(__name__)
@@ -235,6 +235,9 @@ class Tenure:
         stored = await self._stored_live(desk)
         for observation in differences(desk.record, stored, found):
             desk.tell(observation, reconciled=True)
+        if self.driver.keeps_definitions:
+            for observation in definition_differences(desk.record, found):
+                desk.tell(observation, reconciled=True)
         await desk.recorded()
 
     async def _stored_live(self, desk: Desk) -> Domain | None:
@@ -306,6 +309,11 @@ class Tenure:
             self._in_hand.pop(delivery.job, None)
         if desk is not None and not desk.exists and desk.revision == 0 and not self._has_work(desk.record.uuid):
             self.desks.pop(desk.record.uuid, None)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no job is in hand."""
+        return not self._in_hand
 
     def _has_work(self, domain: UUID) -> bool:
         """Whether a job of the domain is in hand: it may be about to write the domain's first record."""

@@ -38,6 +38,10 @@ class Change:
     """The new live definition."""
     ended: bool = False
     """There is no live definition any more."""
+    persistent: Domain | None = None
+    """The new persistent definition."""
+    undefined: bool = False
+    """There is no persistent definition any more."""
 
 
 def lifecycle(event: str, detail: str) -> Draft:
@@ -154,6 +158,26 @@ def _live_changed(record: DomainRecord, told: seen.LiveChanged) -> Change | None
     return Change(recorded(told.live), events, told.live)
 
 
+def _defined(record: DomainRecord, told: seen.Defined) -> Change | None:
+    domain = told.persistent
+    fields: dict[str, Any] = {"name": domain.name, "persistent": True, "deleted": False, "labels": domain.labels}
+    if record.deleted:
+        fields |= {"state": DomainState.SHUTOFF, "reason": "unknown", "autostart": False, "pending": []}
+    if record.deleted or not record.state.active:
+        fields |= recorded(domain)
+    detail = "added" if record.deleted or not record.persistent else "updated"
+    if detail == "updated" and record.name != domain.name:
+        detail = "renamed"
+    return Change(fields, (lifecycle("defined", detail),), persistent=domain)
+
+
+def _undefined(record: DomainRecord, told: seen.Undefined) -> Change | None:
+    if record.deleted or not record.persistent:
+        return None
+    fields = {"persistent": False, "autostart": False, "deleted": not record.state.active}
+    return Change(fields, (lifecycle("undefined", "removed"),), undefined=True)
+
+
 def _noticed(record: DomainRecord, told: seen.Noticed) -> Change | None:
     return Change({}, (Draft(told.kind, told.subject, told.detail),)) if record.state.active else None
 
@@ -185,6 +209,8 @@ _TABLE: dict[type[seen.Observation], Callable[[DomainRecord, Any], Change | None
     seen.DeviceAdded: _device_added,
     seen.DeviceRemoved: _device_removed,
     seen.RemovalRefused: _removal_refused,
+    seen.Defined: _defined,
+    seen.Undefined: _undefined,
     seen.LiveChanged: _live_changed,
     seen.Noticed: _noticed,
 }

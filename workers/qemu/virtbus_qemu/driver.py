@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from virtbus.domain import Domain
-from virtbus.driver import Driver, HostFacts, HostSettings, Known
+from virtbus.driver import Driver, HostFacts, HostSettings, Known, Work
 from virtbus.errors import InvalidArgument, WrongState
 from virtbus.observations import Observe, Observed
 from virtbus.worker.service import boot_id, machine_id
@@ -74,7 +74,7 @@ class QemuDriver(QemuLifecycle, QemuDevices, QemuTuning, QemuStatistics, QemuCon
         """See Driver."""
         return complete(domain, self.host.capabilities, self.host.settings)
 
-    async def undefined(self, domain: Domain, *, nvram: bool, keep_nvram: bool) -> None:
+    async def undefined(self, domain: Domain, work: Work, *, nvram: bool, keep_nvram: bool) -> None:
         """See Driver: a UEFI guest's variable store is the domain's own, and an emulated TPM's state."""
         path = path_of(domain)
         has_nvram = path is not None and not keep_nvram and await asyncio.to_thread(path.exists)
@@ -86,8 +86,9 @@ class QemuDriver(QemuLifecycle, QemuDevices, QemuTuning, QemuStatistics, QemuCon
             )  # fmt: skip
         if has_nvram:
             await asyncio.to_thread(remove, domain)
-        tpm = daemons.tpm_state(domain, self.host.settings)
-        await asyncio.to_thread(shutil.rmtree, tpm, ignore_errors=True)
+        if not any(tpm.backend.persistent_state for tpm in domain.devices.tpms):
+            state = daemons.tpm_state(domain, self.host.settings)
+            await asyncio.to_thread(shutil.rmtree, state, ignore_errors=True)
 
     async def close(self) -> None:
         """See Driver."""

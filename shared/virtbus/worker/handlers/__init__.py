@@ -4,7 +4,7 @@ A handler gets the operation's arguments, the domain's desk and the work; it ret
 the error that the job ends with. A module per object, like virtbus.operations; `HANDLERS` is the whole table.
 """
 
-from virtbus.worker.handlers import console, definition, devices, lifecycle, saving, snapshots, tuning
+from virtbus.worker.handlers import console, copying, definition, devices, lifecycle, saving, snapshots, tuning
 from virtbus.worker.handlers.case import Case, Handler
 
 HANDLERS: dict[str, Handler] = {
@@ -13,6 +13,7 @@ HANDLERS: dict[str, Handler] = {
     **devices.HANDLERS,
     **tuning.HANDLERS,
     **console.HANDLERS,
+    **copying.HANDLERS,
     **snapshots.HANDLERS,
     **saving.HANDLERS,
 }

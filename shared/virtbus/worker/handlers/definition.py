@@ -47,6 +47,7 @@ async def define(case: Case) -> DomainStatus:
         definition = case.driver.complete(domain, previous)
         case.work.check()
         await case.work.before_effect()
+        definition = await case.driver.define(definition, previous, case.work)
         fields: dict[str, Any] = {
             "name": definition.name,
             "persistent": True,
@@ -80,7 +81,7 @@ async def undefine(case: Case) -> Empty:
     definition = (await case.desk.definition()).persistent
     await case.work.before_effect()
     if definition is not None:
-        await case.driver.undefined(definition, nvram=operation.nvram, keep_nvram=operation.keep_nvram)
+        await case.driver.undefined(definition, case.work, nvram=operation.nvram, keep_nvram=operation.keep_nvram)
     await case.desk.change(
         lambda record: {
             "persistent": False,
@@ -119,6 +120,7 @@ async def labels(case: Case) -> Empty:
     changed = definition.copy()
     changed.set_labels(wanted)
     await case.work.before_effect()
+    changed = await case.driver.define(changed, definition, case.work)
     await case.desk.change(lambda _: {"labels": wanted, "last_job": case.work.job}, persistent=changed)
     return Empty()
 

@@ -58,5 +58,6 @@ async def committed(case: Case, changed: Domain | None) -> AsyncIterator[None]:
 
 
 async def _write(case: Case, definition: Domain) -> None:
-    size = {} if case.desk.record.state.active else recorded(definition)
-    await case.desk.change(lambda _: size | {"last_job": case.work.job}, persistent=definition)
+    kept = await case.driver.define(definition, await persistent(case), case.work)
+    size = {} if case.desk.record.state.active else recorded(kept)
+    await case.desk.change(lambda _: size | {"last_job": case.work.job}, persistent=kept)
