@@ -389,6 +389,28 @@ class Networks(Facet):
         """The host's networks, by name."""
 
 
+class Offers(Facet):
+    """What the hypervisor could give to domains."""
+
+    @abstractmethod
+    async def domain_capabilities(self, machine: str | None, kind: str | None) -> str:
+        """libvirt's <domainCapabilities> of a machine type and a domain type (kvm, qemu); None for the usual ones.
+
+        :raises ConfigUnsupported: the hypervisor has no such thing.
+        """
+
+    @abstractmethod
+    async def compare_cpu(self, xml: str) -> str:
+        """How a processor stands to what guests can be given here: incompatible, identical or superset.
+
+        :raises XmlError: it is no <cpu>.
+        """
+
+    @abstractmethod
+    async def baseline_cpu(self, documents: Sequence[str], *, expanded: bool, migratable: bool) -> str:
+        """The richest <cpu> that several have in common."""
+
+
 class Processes(Facet):
     """Programs inside the guest."""
 

@@ -39,7 +39,7 @@ def web(gateway: FakeGateway, environment: None) -> UUID:
         {"alias": "ua-cd", "kind": "disk", "xml": DISK, "model": {}, "pending": True},
         {"alias": "net0", "kind": "interface", "xml": CARD, "model": {}},
     ]
-    for name, text in (("domain", XML), ("disk", DISK), ("card", CARD)):
+    for name, text in (("domain", XML), ("disk", DISK), ("card", CARD), ("cpu", "<cpu/>")):
         Path(f"{name}.xml").write_text(text)
     gateway.add_event(Event(kind=EventKind.REBOOT, host="alpha", family="qemu", domain=uuid, name="web1", generation=1))
     return uuid
@@ -96,6 +96,7 @@ READS: dict[str, tuple[list[str], str]] = {
     "completion": (["bash"], "complete"),
     "devices": (["web1"], "ua-cd   disk        being detached"),
     "domblklist": (["web1"], "sda      /iso     cdrom    ua-cd"),
+    "domcapabilities": (["alpha", "--machine", "q35"], "<domainCapabilities/>"),
     "domid": (["web1"], "4"),
     "domiflist": (["web1", "--inactive"], "-           user   -        virtio   52:54:00:00:00:01   net0"),
     "dominfo": (["web1"], "State:           running (booted)"),
@@ -106,6 +107,8 @@ READS: dict[str, tuple[list[str], str]] = {
     "dumpxml": (["web1", "--inactive"], "<domain><name>web1</name></domain>"),
     "event": (["--replay"], "alpha/web1 reboot"),
     "hostinfo": (["alpha"], "Hypervisor:  T 1.0"),
+    "hypervisor-cpu-baseline": (["alpha", "cpu.xml", "cpu.xml"], "<cpu/>"),
+    "hypervisor-cpu-compare": (["alpha", "cpu.xml"], "is a superset of CPU described in cpu.xml"),
     "hosts": ([], "alpha   simulated   T 1.0        served         1         1   test:///default"),
     "list": (["--all"], " 4    web1   alpha   running".strip()),
     "net-list": (["alpha"], "lan    active   bridge   br0      7"),

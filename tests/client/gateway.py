@@ -211,7 +211,8 @@ class FakeGateway:
 
     async def _read(self, operation: Operation[Any]) -> Response:
         custom = self.answers.get(operation.name)
-        answer = custom(operation) if custom else await getattr(self, operation.name.replace(".", "_"))(operation)
+        name = operation.name.replace(".", "_").replace("-", "_")
+        answer = custom(operation) if custom else await getattr(self, name)(operation)
         if operation.media:
             return Response(answer, media_type=operation.media)
         return _json(answer)
@@ -277,6 +278,15 @@ class FakeGateway:
     async def storage_volumes(self, operation: Any) -> Any:
         image = {"name": "a.qcow2", "path": "/fast/a.qcow2", "format": "qcow2", "capacity": 10, "allocation": 5}
         return {"volumes": [image]}
+
+    async def host_domain_capabilities(self, operation: Any) -> Any:
+        return "<domainCapabilities/>"
+
+    async def host_compare_cpu(self, operation: Any) -> Any:
+        return {"result": "superset"}
+
+    async def host_baseline_cpu(self, operation: Any) -> Any:
+        return "<cpu/>"
 
     async def network_list(self, operation: Any) -> Any:
         return {"networks": [{"name": "lan", "type": "bridge", "bridge": "br0", "vlan": 7}]}

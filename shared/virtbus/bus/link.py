@@ -108,7 +108,7 @@ class Link:
             with contextlib.suppress(Exception):
                 await link.client.close()
             raise Unavailable(
-                f"the bus at {', '.join(settings.servers)} cannot be reached: {error or type(error).__name__}",
+                f"the bus at {', '.join(settings.servers)} cannot be reached: {str(error) or type(error).__name__}",
                 hint="is nats-server running there, and is this service's NKEY among its users?",
             ) from error
         return link

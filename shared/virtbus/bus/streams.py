@@ -91,6 +91,20 @@ async def declare(link: Link) -> list[str]:
     return findings
 
 
+async def look(link: Link) -> list[str]:
+    """What `declare` would say, with nothing made: a missing stream is one more finding."""
+    findings: list[str] = []
+    for wanted in declarations(link.settings):
+        name = wanted["name"]
+        try:
+            findings.extend(_weaker(name, wanted, (await link.api(f"STREAM.INFO.{name}"))["config"]))
+        except ApiError as error:
+            if error.err_code not in NOT_FOUND:
+                raise
+            findings.append(f"{name} is missing")
+    return findings
+
+
 async def _create(link: Link, name: str, wanted: dict[str, Any]) -> dict[str, Any]:
     try:
         reply = await link.api(f"STREAM.CREATE.{name}", wanted)

@@ -15,6 +15,7 @@ from virtbus.operations.device import DeviceList
 from virtbus.operations.domain import DomainSummary, DomainXml
 from virtbus.operations.host import HostCapabilities, HostList, HostSummary
 from virtbus.operations.network import NetworkList
+from virtbus.operations.offer import OfferDocument
 from virtbus.operations.snapshot import SnapshotList
 from virtbus.operations.storage import PoolList, VolumeList
 from virtbus.records import JobRecord
@@ -112,7 +113,7 @@ def _job(result: JobRecord) -> View:
     ])  # fmt: skip
 
 
-def _document(result: DomainXml | HostCapabilities) -> View:
+def _document(result: DomainXml | HostCapabilities | OfferDocument) -> View:
     return View(None, text=result.content)
 
 
@@ -152,6 +153,7 @@ VIEWS: dict[type[BaseModel], Callable[[Any], View]] = {
     HostList: _host_list,
     HostSummary: _host,
     HostCapabilities: _document,
+    OfferDocument: _document,
     DomainSummary: _domain,
     DomainXml: _document,
     DeviceList: _devices,

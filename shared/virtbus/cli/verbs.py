@@ -166,7 +166,17 @@ VERBS: tuple[Verb, ...] = (
           flag("--replay", "begin with the oldest that is kept")), None, "event:event"),
 
     Verb(HOSTS, "capabilities", "Show what a host's hypervisor can do, as XML.", (HOST,), "host.capabilities"),
+    Verb(HOSTS, "domcapabilities", "Show what a domain may ask for on a host, as XML.",
+         (HOST, option("--machine", "the machine type", "machine"),
+          option("--virttype", "the domain's type: kvm, qemu, ...", "virttype")), "host.domain-capabilities"),
     Verb(HOSTS, "hostinfo", "Show a host's facts.", (HOST,), "host.get"),
+    Verb(HOSTS, "hypervisor-cpu-baseline", "Find the richest processor that several have in common.",
+         (HOST, positional("files", "XML files, each with a <cpu>", nargs="+", metavar="FILE"),
+          flag("--features", "list every feature by name"),
+          flag("--migratable", "leave out what keeps a guest from moving")),
+         "host.baseline-cpu", "processors:baseline"),
+    Verb(HOSTS, "hypervisor-cpu-compare", "Say whether a host could run guests with a processor.",
+         (HOST, FILE), "host.compare-cpu", "processors:compare"),
     Verb(HOSTS, "hosts", "List the hosts of the fleet.", (), "host.list"),
     Verb(HOSTS, "net-list", "List a host's networks.", (HOST,), "network.list"),
     Verb(HOSTS, "pool-list", "List a host's storage pools.", (HOST,), "storage.pools"),
@@ -205,6 +215,7 @@ class Service:
 
 SERVICE_COMMANDS: tuple[Service, ...] = (
     Service("bus", "Run or check the message bus.", "server"),
+    Service("doctor", "Look whether this machine can run a service; say what to mend.", "bus"),
     Service("gateway", "Run a gateway.", "gateway"),
     Service("simulate", "Run the simulated hypervisor.", "simulated"),
     Service("token", "Create, list and revoke tokens.", "gateway"),

@@ -7,11 +7,18 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from virtbus.bus.queries import Answer
-from virtbus.driver import Console, Driver, HostFacts, Networks, Snapshots, Statistics, Storage, Target
+from virtbus.driver import Console, Driver, HostFacts, Networks, Offers, Snapshots, Statistics, Storage, Target
 from virtbus.errors import NoDomain, NotSupported, WrongState
 from virtbus.operations.console import Screenshot, TakeScreenshot
 from virtbus.operations.host import HostCapabilities
 from virtbus.operations.network import ListNetworks, NetworkList
+from virtbus.operations.offer import (
+    BaselineCpu,
+    CompareCpu,
+    CpuComparison,
+    GetDomainCapabilities,
+    OfferDocument,
+)
 from virtbus.operations.snapshot import ListSnapshots, SnapshotList
 from virtbus.operations.statistics import (
     DomainStatistics,
@@ -92,6 +99,27 @@ def answers(served: Served, facts: HostFacts) -> Mapping[str, Answer]:
             raise _unsupported(served, "network.list")
         return NetworkList(networks=await served.driver.networks(query.timeout - 0.5)).model_dump(mode="json")
 
+    def offers(operation: str) -> Offers:
+        if not isinstance(served.driver, Offers):
+            raise _unsupported(served, operation)
+        return served.driver
+
+    async def domain_capabilities(arguments: dict[str, Any]) -> dict[str, Any]:
+        query = GetDomainCapabilities.model_validate({"host": served.host} | arguments)
+        content = await offers(query.name).domain_capabilities(query.machine, query.virttype)
+        return OfferDocument(content=content).model_dump(mode="json")
+
+    async def compare_cpu(arguments: dict[str, Any]) -> dict[str, Any]:
+        query = CompareCpu.model_validate({"host": served.host} | arguments)
+        return CpuComparison(result=await offers(query.name).compare_cpu(query.xml)).model_dump(mode="json")
+
+    async def baseline_cpu(arguments: dict[str, Any]) -> dict[str, Any]:
+        query = BaselineCpu.model_validate({"host": served.host} | arguments)
+        content = await offers(query.name).baseline_cpu(
+            query.cpus, expanded=query.expand, migratable=query.migratable
+        )
+        return OfferDocument(content=content).model_dump(mode="json")
+
     async def cancel(arguments: dict[str, Any]) -> dict[str, Any]:
         return {"found": served.cancel(str(arguments.get("job")), str(arguments.get("principal", "somebody")))}
 
@@ -104,6 +132,9 @@ def answers(served: Served, facts: HostFacts) -> Mapping[str, Answer]:
         "storage.pools": pools,
         "storage.volumes": volumes,
         "network.list": networks,
+        "host.domain-capabilities": domain_capabilities,
+        "host.compare-cpu": compare_cpu,
+        "host.baseline-cpu": baseline_cpu,
         "job.cancel": cancel,
     }
 

@@ -16,16 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from virtbus.cpu import CpuDefinition, CpuTable
+from virtbus.domain.domain import DomainType
 from virtbus.errors import ConfigUnsupported, HypervisorError, VirtbusError
 from virtbus_qemu.probing.ask import interrogate
 from virtbus_qemu.probing.descriptors import Descriptor, installed
 from virtbus_qemu.probing.digest import Accelerator, Digest, Flag, GuestModel, MachineType
+from virtbus_qemu.probing.ownmodels import read, table_of, written
 from virtbus_qemu.probing.probe import digest_of
 
 #: Raised when what is probed changes, so that an older cache is not taken for it.
-FORMAT = 2
+FORMAT = 5
 
 _KVM = Path("/dev/kvm")
+
+#: The accelerator of each type of domain.
+ACCELERATORS = {DomainType.KVM: "kvm", DomainType.QEMU: "tcg", DomainType.HVF: "hvf"}
 
 
 @dataclass(frozen=True)
@@ -160,26 +165,49 @@ class Capabilities:
         }
 
 
-async def probe(emulator: Path, *, cache: Path | None = None) -> Capabilities:
+async def probe(emulator: Path, *, cache: Path | None = None, launcher: Sequence[str] = ()) -> Capabilities:
     """The capabilities of a QEMU binary, from the cache where the binary and the host are still the same.
 
     :param cache: a folder; None asks the binary anew.
+    :param launcher: what the binary is started through.
     :raise HypervisorError: the binary cannot be executed or does not answer sensibly; `evidence["log"]` says why.
     """
     fingerprint = _fingerprint(emulator)
-    file = cache / f"{fingerprint}.xml" if cache else None
-    if file is not None and file.exists():
+    kept = None if cache is None else _Kept(cache / f"{fingerprint}.xml", cache / f"{fingerprint}.cpus.json")
+    found = None if kept is None else kept.read()
+    if found is None:
+        sessions = await interrogate(emulator, launcher)
+        found = digest_of(sessions, emulator=str(emulator)), table_of(sessions[-1])
+        if kept is not None:
+            kept.write(*found)
+    digest, table = found
+    processors = Processors(table) if table.models else None
+    return Capabilities(digest, tuple(installed()), fingerprint, processors)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The cache's two files of one binary."""
+
+    digest: Path
+    table: Path
+
+    def read(self) -> tuple[Digest, CpuTable] | None:
         try:
-            return Capabilities(Digest.parse(file.read_bytes()), tuple(installed()), fingerprint)
-        except (VirtbusError, OSError):
-            file.unlink(missing_ok=True)
-    digest = digest_of(await interrogate(emulator), emulator=str(emulator))
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(f".{os.getpid()}")
-        part.write_text(digest.format())
-        part.replace(file)
-    return Capabilities(digest, tuple(installed()), fingerprint)
+            return Digest.parse(self.digest.read_bytes()), read(self.table.read_text())
+        except FileNotFoundError:
+            return None
+        except (VirtbusError, OSError, ValueError, KeyError):
+            self.digest.unlink(missing_ok=True)
+            return None
+
+    def write(self, digest: Digest, table: CpuTable) -> None:
+        self.digest.parent.mkdir(parents=True, exist_ok=True)
+        # The digest comes last: where it is, both are.
+        for file, text in ((self.table, written(table)), (self.digest, digest.format())):
+            part = file.with_suffix(f".{os.getpid()}")
+            part.write_text(text)
+            part.replace(file)
 
 
 def _fingerprint(emulator: Path) -> str:

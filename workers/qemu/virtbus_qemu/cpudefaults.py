@@ -14,8 +14,8 @@ from virtbus.domain.cpu import (
 )
 from virtbus.domain.domain import Domain, DomainType
 from virtbus.errors import ConfigUnsupported
-from virtbus_qemu.capabilities import Capabilities
-from virtbus_qemu.command.accelerator import ACCELERATORS, offered
+from virtbus_qemu.capabilities import ACCELERATORS, Capabilities
+from virtbus_qemu.command.accelerator import offered
 from virtbus_qemu.platform import S390, X86
 
 #: The architectures whose processors libvirt knows.

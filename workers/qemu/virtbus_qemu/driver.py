@@ -1,7 +1,7 @@
 """The QEMU driver: libvirt's domain XML on QEMU processes of this machine.
 
 URIs are `qemu:///system` and `qemu:///session`. Options: `emulator`, `nvram`, `memory`, `tpm` (paths), `sandbox`
-(on, off), `run_as` (a user), `vnc_listen` (an address).
+(on, off), `launcher` (a command that QEMU is started through), `run_as` (a user), `vnc_listen` (an address).
 """
 
 from __future__ import annotations
@@ -27,14 +27,17 @@ from virtbus_qemu.hostcapabilities import host_capabilities
 from virtbus_qemu.lifecycle import QemuLifecycle
 from virtbus_qemu.monitorcommand import QemuMonitor
 from virtbus_qemu.nvram import path_of, remove
+from virtbus_qemu.offers import QemuOffers
 from virtbus_qemu.statistics import QemuStatistics
 from virtbus_qemu.tuning import QemuTuning
 
 URIS = ("qemu:///system", "qemu:///session")
 
 
-class QemuDriver(QemuLifecycle, QemuDevices, QemuTuning, QemuStatistics, QemuConsole, QemuMonitor, Driver):
-    """Serves the QEMUs of one host. It has every facet."""
+class QemuDriver(
+    QemuLifecycle, QemuDevices, QemuTuning, QemuStatistics, QemuConsole, QemuMonitor, QemuOffers, Driver
+):
+    """Serves the QEMUs of one host."""
 
     family = "qemu"
 
@@ -52,14 +55,16 @@ class QemuDriver(QemuLifecycle, QemuDevices, QemuTuning, QemuStatistics, QemuCon
                 f"'{self.settings.uri}' is no URI of the QEMU driver", host=self.settings.name,
                 hint=f"it is {' or '.join(URIS)}: a worker serves the QEMUs of the machine it runs on",
             )  # fmt: skip
-        capabilities = await probe(self.host.settings.emulator, cache=self.host.cache)
+        capabilities = await probe(
+            self.host.settings.emulator, cache=self.host.cache, launcher=self.host.settings.launcher
+        )
         self.host.capabilities = capabilities
         return HostFacts(
             version=f"QEMU {capabilities.version_text}",
             machine=machine_id(),
             boot=boot_id(),
             fqdn=socket.getfqdn(),
-            capabilities=host_capabilities(capabilities, machine_id()),
+            capabilities=await asyncio.to_thread(host_capabilities, capabilities, machine_id()),
         )
 
     async def inventory(self, known: Mapping[UUID, Known]) -> list[Observed]:

@@ -14,10 +14,9 @@ from virtbus.cpu.update import merge
 from virtbus.domain.cpu import Cpu, CpuFallback, CpuFeature, CpuFeaturePolicy, CpuMatch, CpuMode, CpuModel
 from virtbus.domain.domain import Domain, DomainType
 from virtbus.errors import ConfigUnsupported, CpuIncompatible
-from virtbus_qemu.capabilities import Capabilities, Processors
-from virtbus_qemu.command.accelerator import ACCELERATORS
+from virtbus_qemu.capabilities import ACCELERATORS, Capabilities, Processors
 from virtbus_qemu.platform import S390, X86
-from virtbus_qemu.probing.digest import Accelerator
+from virtbus_qemu.probing.digest import Accelerator, CpuProperty
 from virtbus_qemu.probing.hostmodel import cpu_data
 
 _HOSTS_OWN = (CpuMode.HOST_PASSTHROUGH, CpuMode.MAXIMUM)
@@ -86,7 +85,7 @@ def _whole_host(cpu: Cpu, domain: Domain) -> Cpu:
 
 def _pc(cpu: Cpu, accelerator: Accelerator, known: Processors) -> Cpu:
     models = _models(accelerator, known)
-    host = known.host or _host(accelerator, known, models)
+    host = named_host(accelerator, known)
     if host is None and cpu.mode is CpuMode.HOST_MODEL:
         raise ConfigUnsupported("CPU mode 'host-model' is not supported by hypervisor")
     result = cpu if host is None else adjust(known.table, cpu, host, bound=known.host is None)
@@ -108,16 +107,18 @@ def _models(accelerator: Accelerator, known: Processors) -> Mapping[str, Sequenc
     }
 
 
-def _host(accelerator: Accelerator, known: Processors, models: Mapping[str, Sequence[str]]) -> CpuDefinition | None:
+def named_host(accelerator: Accelerator, known: Processors) -> CpuDefinition | None:
     """The named model that comes nearest to what the accelerator can give; None where it does not say."""
-    if accelerator.host is None:
-        return None
-    able = (each for each in accelerator.host.properties if each.migratable is not False)
-    values = {each.name: _value(each.value) for each in able}
+    if known.host is not None or accelerator.host is None:
+        return known.host
+    models = _models(accelerator, known)
+    values = {each.name: value_of(each) for each in accelerator.host.properties if each.migratable is not False}
     return CpuDefinition.of_guest(decode(known.table, cpu_data(known.table, values), models=models).guest())
 
 
-def _value(text: str | None) -> bool | int | str | None:
+def value_of(given: CpuProperty) -> bool | int | str | None:
+    """What a property of the host's processor says."""
+    text = given.value
     if text in ("true", "false"):
         return text == "true"
     return int(text) if text and text.isdecimal() else text

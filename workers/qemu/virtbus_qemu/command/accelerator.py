@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from virtbus.domain.domain import Domain, DomainType
 from virtbus.domain.features import Features
-from virtbus_qemu.capabilities import Capabilities
+from virtbus_qemu.capabilities import ACCELERATORS, Capabilities
 from virtbus_qemu.probing.digest import MachineType
-
-#: The accelerator of each type of domain.
-ACCELERATORS = {DomainType.KVM: "kvm", DomainType.QEMU: "tcg", DomainType.HVF: "hvf"}
 
 
 def offered(domain: Domain, capabilities: Capabilities) -> MachineType | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -53,25 +53,26 @@ _NO_DEVICES = ("-cpu", "-machine")
 _OBJECTS = ("memory-backend-",)
 
 
-async def interrogate(emulator: Path) -> list[Session]:
+async def interrogate(emulator: Path, launcher: Sequence[str] = ()) -> list[Session]:
     """The answers of a binary, with the host's accelerator first.
 
     :raise HypervisorError: the binary cannot be started or does not answer; `evidence["log"]` says why.
     """
     native = os.access(_KVM, os.R_OK | os.W_OK)
-    first = await _session(emulator, ["kvm", "tcg"] if native else ["tcg"])
+    first = await _session(emulator, launcher, ["kvm", "tcg"] if native else ["tcg"])
     if not (first.ask("query-kvm") or {}).get("enabled"):
         return [first]
-    return [first, await _session(emulator, ["tcg"])]
+    return [first, await _session(emulator, launcher, ["tcg"])]
 
 
-async def _session(emulator: Path, accelerators: list[str]) -> Session:
+async def _session(emulator: Path, launcher: Sequence[str], accelerators: list[str]) -> Session:
     with tempfile.TemporaryDirectory(prefix="virtbus-") as scratch:
         folder = DomainFolder(Path(scratch) / "probe", uuid4())
         folder.create()
         with folder.listen() as listener:
             process = Process.spawn(
                 [
+                    *launcher,
                     *(str(emulator), "-S", "-no-user-config", "-nodefaults", "-display", "none", "-machine", "none"),
                     *(word for name in accelerators for word in ("-accel", name)),
                     *("-chardev", "socket,id=charmonitor,fd=3,server=on,wait=off"),
