@@ -107,12 +107,17 @@ def _models(accelerator: Accelerator, known: Processors) -> Mapping[str, Sequenc
     }
 
 
-def named_host(accelerator: Accelerator, known: Processors) -> CpuDefinition | None:
-    """The named model that comes nearest to what the accelerator can give; None where it does not say."""
+def named_host(accelerator: Accelerator, known: Processors, *, bound: bool = False) -> CpuDefinition | None:
+    """The named model that comes nearest to what the accelerator can give; None where it does not say.
+
+    :param bound: with the features that keep a guest on its host.
+    """
     if known.host is not None or accelerator.host is None:
         return known.host
     models = _models(accelerator, known)
-    values = {each.name: value_of(each) for each in accelerator.host.properties if each.migratable is not False}
+    values = {
+        each.name: value_of(each) for each in accelerator.host.properties if bound or each.migratable is not False
+    }
     return CpuDefinition.of_guest(decode(known.table, cpu_data(known.table, values), models=models).guest())
 
 

@@ -57,7 +57,7 @@ class QemuOffers(Offers):
         """See Offers."""
         capabilities = self.host.capabilities
         known = _processors(capabilities)
-        ours = named_host(capabilities.accelerator(), known)
+        ours = named_host(capabilities.accelerator(), known, bound=True)
         if ours is None:
             raise ConfigUnsupported("QEMU does not say what processor it could give to guests")
         return compare(known.table, ours, definition(xml)).name.lower()
