@@ -29,7 +29,7 @@ from virtbus.bus.settings import BusSettings
 from virtbus.bus.subjects import Subjects
 from virtbus.errors import Unavailable
 from virtbus.eventkinds import EventKind
-from virtbus.records import DomainRecord, Event, JobRecord
+from virtbus.records import DomainRecord, Event, JobRecord, SessionRecord
 
 DOMAIN = UUID("6695eb01-f6a4-8304-79aa-97f2502e193f")
 
@@ -104,6 +104,14 @@ async def test_a_gateway_and_a_worker_can_do_all_of_their_work(guarded: Guarded)
         assert await worker.events.last_generation("h", DOMAIN) == 3
         async for _, event in gateway.events.follow(FROM_THE_BEGINNING):
             assert event.generation == 3
+            break
+        session = worker.sessions.new(
+            SessionRecord(id="worker_h.x", machine="m", pid=1, family="f", hosts=["h"], version="0")
+        )
+        await session.begin()
+        # Workers of remote hypervisors see each other, and share the hosts out.
+        async for seen, _ in worker.sessions.renewals():
+            assert seen.id == "worker_h.x"
             break
     denied = [*gateway.link.denied, *worker.link.denied]
     await gateway.close()

@@ -155,6 +155,12 @@ CONTRADICTIONS: dict[str, tuple[str, str, type[VirtbusError], str]] = {
         XmlDetail,
         "/domain/devices/graphics/@listen",
     ),
+    "VNC clients that are sent away": (
+        "<devices>",
+        "<devices><graphics type='vnc' passwd='a' connected='disconnect'/>",
+        ConfigUnsupported,
+        "/domain/devices/graphics/@connected",
+    ),
     "port out of range": (
         "<devices>",
         "<devices><graphics type='vnc' port='70000' autoport='no'/>",

@@ -88,7 +88,7 @@ def _make(guest: Guest, kernel: Package, busybox: Package) -> None:
     files = contents(kernel, lambda path: path.startswith("boot/vmlinuz") or path.endswith(".ko"))
     modules = {Path(path).stem.replace("-", "_"): text for path, text in files.items() if path.endswith(".ko")}
     image = next(text for path, text in files.items() if path.startswith("boot/vmlinuz"))
-    ordered = _in_order([name.replace("-", "_") for name in _MODULES], modules)
+    ordered = in_order([name.replace("-", "_") for name in _MODULES], modules)
 
     initrd = Initrd()
     initrd.device("dev/console", 5, 1)
@@ -104,7 +104,7 @@ def _make(guest: Guest, kernel: Package, busybox: Package) -> None:
     _write(guest.initrd, initrd.archive())
 
 
-def _in_order(wanted: list[str], modules: dict[str, bytes]) -> list[str]:
+def in_order(wanted: list[str], modules: dict[str, bytes]) -> list[str]:
     """The modules and all that they need, each after what it needs."""
     ordered: list[str] = []
 

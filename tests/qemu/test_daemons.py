@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
@@ -9,12 +12,15 @@ from uuid import uuid4
 import pytest
 
 from tests.qemu.machines import LIMIT, Launch
+from tests.qemu.workers import WORK
 from virtbus.domain import Domain
+from virtbus.driver import HostSettings
 from virtbus.errors import ConfigUnsupported, HypervisorError
 from virtbus_qemu import daemons, live
 from virtbus_qemu.capabilities import probe
 from virtbus_qemu.command import build_argv
 from virtbus_qemu.definition import complete
+from virtbus_qemu.driver import QemuDriver
 from virtbus_qemu.folder import DomainFolder, HostFolder
 from virtbus_qemu.process import Process
 from virtbus_qemu.settings import QemuSettings
@@ -70,6 +76,28 @@ async def test_qemu_finds_its_daemons_and_they_end_with_it(
     assert (daemons.tpm_state(domain, chosen) / "tpm2-00.permall").exists()
 
 
+async def test_a_daemon_that_ends_by_itself_is_waited_for(host: HostFolder, tmp_path: Path) -> None:
+    domain = document(TPM)
+    assert domain.uuid is not None
+    folder = host.domain(domain.uuid)
+    await daemons.start(domain, folder, settings(tmp_path), timeout=LIMIT)
+    (identity,) = daemons.running(folder)
+    os.kill(identity.pid, signal.SIGTERM)
+    async with asyncio.timeout(LIMIT):
+        while Path(f"/proc/{identity.pid}").exists():
+            await asyncio.sleep(0.01)
+
+
+async def test_the_key_that_secrets_are_encrypted_with_stays(host: HostFolder, tmp_path: Path) -> None:
+    domain = document(TPM)
+    assert domain.uuid is not None
+    folder = host.domain(domain.uuid)
+    folder.create()
+    key = folder.master_key.read_bytes()
+    await daemons.start(domain, folder, settings(tmp_path), timeout=LIMIT)
+    assert folder.master_key.read_bytes() == key
+
+
 async def test_a_start_that_was_cut_off_leaves_nothing_in_the_way(host: HostFolder, tmp_path: Path) -> None:
     chosen = settings(tmp_path)
     domain = document(TPM)
@@ -103,3 +131,17 @@ def test_what_no_daemon_is_arranged_for_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigUnsupported) as caught:
         list(daemons.of(document(banks), tmp_path, settings(tmp_path)))
     assert caught.value.evidence["path"] == "/domain/devices/tpm/backend/active_pcr_banks"
+
+
+@pytest.mark.parametrize(
+    ("said", "stays"), [("", False), (" persistent_state='no'", False), (" persistent_state='yes'", True)]
+)
+async def test_a_tpms_state_goes_with_its_domain_unless_it_is_to_stay(said: str, stays: bool, tmp_path: Path) -> None:
+    worker = HostSettings(
+        name="one", uri="qemu:///system", run=tmp_path, state=tmp_path, options={"tpm": str(tmp_path)}
+    )
+    domain = document(TPM.replace(" version", f"{said} version"))
+    state = daemons.tpm_state(domain, QemuSettings(tpm=tmp_path))
+    state.mkdir()
+    await QemuDriver(worker, lambda _: None).undefined(domain, WORK, nvram=False, keep_nvram=False)
+    assert state.exists() is stays

@@ -65,6 +65,14 @@ def test_each_machine_has_its_own_devices(machine: str, added: list[str]) -> Non
     assert found + [f"panic {each.model}" for each in devices.panics] == added
 
 
+def test_the_chipsets_watchdog_does_what_the_users_does() -> None:
+    domain = filled("q35", "<watchdog model='i6300esb' action='inject-nmi'/>")
+    assert [(str(dog.model), str(dog.action)) for dog in domain.devices.watchdogs] == [
+        ("i6300esb", "inject-nmi"),
+        ("itco", "inject-nmi"),
+    ]
+
+
 def test_what_was_added_is_not_added_again() -> None:
     domain = filled("q35", VNC)
     before = domain.format()

@@ -15,7 +15,7 @@ from virtbus.errors import ConfigUnsupported
 from virtbus_qemu.checks.hostdevs import check_hostdev
 from virtbus_qemu.checks.scene import Scene
 from virtbus_qemu.definition import complete
-from virtbus_qemu.hostdevices import ANY_DEVICES, KernelDevices
+from virtbus_qemu.hostdevices import ANY_DEVICES, KernelDevices, note_missing
 from virtbus_qemu.settings import Descriptors, QemuSettings
 
 PLACE = "<address type='pci' bus='0x01' slot='0x02'/>"
@@ -215,6 +215,22 @@ def test_a_usb_device_that_is_not_there_or_there_twice_is_refused(tmp_path: Path
         plugged(tmp_path, f"1-{port}", busnum="1", devnum=port, idVendor="046d", idProduct="0825", devpath=port)
     with pytest.raises(ConfigUnsupported, match="Multiple USB devices for 46d:825"):
         host.usb(usb(IDS))
+
+
+def test_a_guest_starts_without_a_usb_device_that_need_not_be_there(tmp_path: Path) -> None:
+    domain = context(
+        devices="".join(
+            f"<hostdev mode='subsystem' type='usb'><source{policy}>{IDS}</source></hostdev>"
+            for policy in ("", " startupPolicy='optional'")
+        )
+    ).domain
+    sources = [each.source for each in domain.devices.hostdevs if isinstance(each, UsbHostdev)]
+    note_missing(domain, KernelDevices(tmp_path))
+    assert [each.missing for each in sources] == [None, True]
+    sources[1].missing = None
+    plugged(tmp_path, "1-2", busnum="1", devnum="7", idVendor="046d", idProduct="0825", devpath="2")
+    note_missing(domain, KernelDevices(tmp_path))
+    assert [each.missing for each in sources] == [None, None]
 
 
 def test_a_scsi_unit_is_found_by_its_place(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from virtbus.domain import Graphics, parse_device
 from virtbus.errors import ConfigUnsupported
-from virtbus_qemu.screenchange import commands, is_due, merged
+from virtbus_qemu.command.password import commands
+from virtbus_qemu.screenchange import is_due, merged
 from virtbus_qemu.settings import DisplaySettings
 
 SCREEN = "<graphics type='vnc' port='5900' autoport='no'{0}><listen type='address' address='127.0.0.1'/></graphics>"

@@ -65,9 +65,20 @@ def test_a_vnc_server_with_certificates_sasl_and_sound() -> None:
     assert graphics.environment(where.domain, settings) == {"SASL_CONF_PATH": "/sasl"}
 
 
+@pytest.mark.parametrize("kind", ["vnc", "spice"])
+def test_with_an_empty_password_nobody_may_look(kind: str) -> None:
+    parts = describe(parse_device(f"<graphics type='{kind}' port='5901' passwd=''>{HERE}</graphics>"), context())
+    assert parts.settle[0].arguments["password"] == ""
+    assert ("password=on" in parts.options[1]) is (kind == "vnc")
+    assert "disable-ticketing" not in parts.options[1]
+
+
 def test_a_password_is_told_over_the_monitor() -> None:
     parts = describe(parse_device(vnc(HERE, "port='5901' passwd='pw' passwdValidTo='2030-01-01T00:00:00'")), context())
-    assert [command.execute for command in parts.settle] == ["set_password", "expire_password"]
+    assert [(each.execute, dict(each.arguments)) for each in parts.settle] == [
+        ("set_password", {"protocol": "vnc", "password": "pw"}),
+        ("expire_password", {"protocol": "vnc", "time": "1893456000"}),
+    ]
     assert "pw" not in " ".join(parts.arguments())
 
 

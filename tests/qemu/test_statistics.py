@@ -77,10 +77,14 @@ async def test_a_qemu_that_did_not_answer_is_not_waited_for_until_it_does(measur
     machine.process.signal(signal.SIGCONT)
     assert (await measuring.measure()).timed_out
 
-    listening = asyncio.ensure_future(machine.listen_again())
+    answered = asyncio.Event()
+
+    async def then() -> None:
+        answered.set()
+
+    listening = asyncio.ensure_future(machine.listen_again(then))
     async with asyncio.timeout(LIMIT):
-        while machine.silent.is_set():
-            await asyncio.sleep(0.01)
+        await answered.wait()
     listening.cancel()
     with suppress(asyncio.CancelledError):
         await listening

@@ -57,11 +57,15 @@ def gateway_rights(subjects: Subjects, name: str) -> Rights:
 
 
 def worker_rights(subjects: Subjects, name: str, hosts: Sequence[str]) -> Rights:
-    """Of a worker: the keys, jobs and events of its hosts, and its own sessions."""
+    """Of a worker: the keys, jobs and events of its hosts, its own sessions, and to see who else has one: workers of
+    remote hypervisors share their hosts out."""
+    sessions = subjects.stream("sessions")
     publish = [
         "$JS.API.STREAM.INFO.*",
         subjects.session(f"{name}.*"),
-        f"$JS.API.DIRECT.GET.{subjects.stream('sessions')}.{subjects.root}.session.>",
+        f"$JS.API.DIRECT.GET.{sessions}.{subjects.root}.session.>",
+        f"$JS.API.CONSUMER.CREATE.{sessions}.>",
+        *(f"$JS.API.CONSUMER.{call}.{sessions}.*" for call in ("DELETE", "INFO", "MSG.NEXT")),
     ]
     subscribe = [f"_INBOX.{name}.>", "$SRV.>"]
     for host in hosts:

@@ -11,7 +11,7 @@ from virtbus.domain.address import CcidAddress, DriveAddress, VirtioSerialAddres
 from virtbus.domain.chardev import ChannelTargetType, ConsoleTargetType
 from virtbus.domain.controller import Controller, ControllerType
 from virtbus.domain.disk import Disk, DiskBus
-from virtbus.domain.domain import Domain
+from virtbus.domain.domain import Domain, DomainType
 from virtbus.domain.hostdev import Hostdev, ScsiHostdev
 from virtbus.domain.lookup import disk_number, insert
 
@@ -22,6 +22,11 @@ UNITS: dict[DiskBus, tuple[int, int]] = {
     DiskBus.SCSI: (1, 7),
     DiskBus.FDC: (1, 2),
 }
+
+WIDE_UNITS = 15
+"""How many units a VMware machine's SCSI controller has for others."""
+OWN_UNIT = 7
+"""The unit of a wide SCSI bus that its controller has for itself."""
 
 CONTROLLER_OF_BUS: dict[DiskBus, ControllerType] = {
     DiskBus.SCSI: ControllerType.SCSI,
@@ -57,6 +62,10 @@ def place_disk(domain: Domain, disk: Disk) -> None:
     """Give a disk the address that its name says, where its bus has such addresses and it has none."""
     number = disk_number(disk.target.dev)
     if disk.address is not None or disk.target.bus not in UNITS or number < 0:
+        return
+    if domain.type is DomainType.VMWARE and disk.target.bus is DiskBus.SCSI:
+        controller, unit = divmod(number, WIDE_UNITS)
+        disk.address = DriveAddress(controller=controller, bus=0, target=0, unit=unit + (unit >= OWN_UNIT))
         return
     buses, units = UNITS[disk.target.bus]
     controller, rest = divmod(number, buses * units)

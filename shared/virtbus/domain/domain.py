@@ -32,7 +32,9 @@ from virtbus.domain.tuning import (
     Vcpu,
     Vcpus,
 )
-from virtbus.xml import Element, Form, Mode, UInt, attribute, child, children, verbatim
+from virtbus.xml import Element, Form, Mode, UInt, attribute, child, children, namespace, verbatim
+
+namespace("vmware", "http://libvirt.org/schemas/domain/vmware/1.0")
 
 
 class DomainType(StrEnum):
@@ -113,6 +115,8 @@ class Domain(Element, tag="domain"):
     qemu_override: QemuOverride | None = child()
     qemu_deprecation: QemuDeprecation | None = child()
     lxc_namespace: LxcNamespace | None = child()
+    vmware_datacenter_path: str | None = child("vmware:datacenterpath")
+    vmware_moref: str | None = child("vmware:moref")
 
     def format(self, form: Form = Form.INACTIVE, secure: bool = False) -> str:
         """The domain's XML in libvirt's layout.

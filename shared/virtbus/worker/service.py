@@ -115,7 +115,8 @@ class Worker:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(session.keep())
-                group.create_task(share.watch())
+                if not all(plan.driver.local for plan in self._plans):
+                    group.create_task(share.watch())
                 for host in self.hosts:
                     group.create_task(self._host(host))
                 group.create_task(self._report())

@@ -190,6 +190,20 @@ def test_descriptors_take_the_place_of_paths() -> None:
     assert [each["read-only"] for each in nodes[1:]] == [False, True]
 
 
+def test_sets_of_descriptors_have_a_number_each() -> None:
+    settings = replace(SETTINGS, descriptors=Descriptors(groups={"one": (20,)}, vdpa_net=40))
+    words = words_of(
+        domain_of(
+            "<disk><source file='/a' fdgroup='one'/><target dev='vda'/></disk>",
+            "<interface type='vdpa'><source dev='/dev/vhost-vdpa-0'/></interface>",
+        ),
+        newer(),
+        settings,
+    )
+    sets = [value for name, value in pairwise(words) if name == "-add-fd"]
+    assert sets == ["set=0,fd=20,opaque=libvirt-1-storage0", "set=1,fd=40,opaque=net0-vdpa"]
+
+
 def test_descriptors_that_nobody_passed_are_missed() -> None:
     with pytest.raises(InvalidArgument, match="group 'g' was not associated"):
         told("<disk><source file='/a' fdgroup='g'/><target dev='vda'/></disk>")

@@ -85,10 +85,13 @@ async def _chain(path: str, timeout: float) -> list[dict[str, Any]]:
         async with asyncio.timeout(timeout):
             output, complaint = await process.communicate()
     except TimeoutError as error:
-        process.kill()
         raise HypervisorSilent(
             f"image {path} could not be read within {timeout:g} s", hint="its storage does not answer"
         ) from error
+    finally:
+        # Also when nobody waits for it any more.
+        if process.returncode is None:
+            process.kill()
     if process.returncode:
         words = complaint.decode(errors="replace").strip()
         raise HypervisorError(

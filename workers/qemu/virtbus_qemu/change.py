@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from virtbus.domain import Device, Disk, Graphics, Interface, Memballoon, find, replace, resolve
-from virtbus.domain.disk import DiskDevice, IoTune
+from virtbus.domain.disk import DiskDevice, DiskTray, IoTune
 from virtbus.domain.lookup import described
 from virtbus.domain.storage import BackingStore, StorageSource
 from virtbus.driver import Work
@@ -14,7 +14,7 @@ from virtbus.errors import ConfigUnsupported, HypervisorError, InternalError
 from virtbus.eventkinds import EventKind
 from virtbus.observations import LiveChanged
 from virtbus_qemu import chains, screenchange
-from virtbus_qemu.command import context_of
+from virtbus_qemu.command import context_of, password
 from virtbus_qemu.command.block.notes import note_disk
 from virtbus_qemu.command.disk import throttle
 from virtbus_qemu.command.network import link
@@ -71,6 +71,8 @@ def _inherit(old: Device, new: Device) -> None:
             setattr(new, name, getattr(old, name))
     if isinstance(new, Disk) and isinstance(old, Disk):
         new.target.bus = new.target.bus or old.target.bus
+        # That is how it is, and not asked for.
+        new.target.tray = old.target.tray
         new.readonly = new.readonly or old.readonly
         if new.backing_store is None and _same(new.source, old.source):
             new.backing_store = old.backing_store
@@ -90,7 +92,7 @@ async def _limits(host: QemuHost, machine: Machine, old: Disk, new: Disk, force:
 
 
 async def _password(host: QemuHost, machine: Machine, old: Graphics, new: Graphics, force: bool) -> None:
-    for command in screenchange.commands(new, host.settings.display):
+    for command in password.commands(new, host.settings.display):
         await machine.execute(command.execute, command.arguments)
 
 
@@ -117,8 +119,29 @@ async def _medium(host: QemuHost, machine: Machine, old: Disk, new: Disk, force:
     if new.source is not None:
         # An earlier attempt may have been cut off after it had opened some images.
         await machine.free_strays()
-        await _insert(host, machine, alias, new)
+        try:
+            await _insert(host, machine, alias, new)
+        except HypervisorError:
+            _note_empty(host, machine, alias)
+            raise
     await machine.execute("blockdev-close-tray", {"id": alias})
+    new.target.tray = None
+
+
+def _note_empty(host: QemuHost, machine: Machine, alias: str) -> None:
+    """Note that a drive has lost its medium and got none."""
+    live = machine.live.copy()
+    drive = find(live, alias)
+    if isinstance(drive, Disk):
+        drive.source = drive.backing_store = None
+        drive.target.tray = DiskTray.OPEN
+    machine.live = live
+    machine.rewrite()
+    host.observe(
+        LiveChanged(
+            domain=machine.uuid, live=live, kind=EventKind.DEVICE_UPDATED, subject=alias, detail={"alias": alias}
+        )
+    )  # fmt: skip
 
 
 async def _free(host: QemuHost, machine: Machine, device: Disk) -> None:

@@ -82,6 +82,8 @@ def _tpm(device: Tpm, domain: Domain, folder: Path, settings: QemuSettings) -> D
                 hint="leave it out, or start swtpm yourself and name its socket: <backend type='external'>",
                 evidence={"path": f"/domain/devices/tpm/backend/{name}"},
             )
+    # The worker keeps it when the guest ends; the driver, when the domain is undefined.
+    _ = backend.persistent_state
     state, path = tpm_state(domain, settings), folder / "swtpm.sock"
     version = [] if backend.version is TpmVersion.V1_2 else ["--tpm2"]
     argv = ["swtpm", "socket", "--ctrl", f"type=unixio,path={path},mode=0600"]
@@ -144,13 +146,15 @@ async def start(domain: Domain, folder: DomainFolder, settings: QemuSettings, *,
     wanted = list(of(domain, folder.path, settings))
     if not wanted:
         return
-    folder.create()
+    if not folder.exists():
+        # The command line's secrets are encrypted with the key of the folder that is there.
+        folder.create()
     # A start that was cut off has left its own, which hold what the new ones need.
     await sweep(folder)
     try:
         async with asyncio.timeout(timeout), asyncio.TaskGroup() as group:
             for daemon in wanted:
-                group.create_task(_start(daemon, folder), name=daemon.program)
+                group.create_task(_start(daemon, folder, settings.launcher), name=daemon.program)
     except* TimeoutError as errors:
         await end(domain, folder, settings)
         raise HypervisorSilent(
@@ -161,13 +165,13 @@ async def start(domain: Domain, folder: DomainFolder, settings: QemuSettings, *,
         raise errors.exceptions[0] from None
 
 
-async def _start(daemon: Daemon, folder: DomainFolder) -> None:
+async def _start(daemon: Daemon, folder: DomainFolder, launcher: tuple[str, ...]) -> None:
     daemon.socket.unlink(missing_ok=True)
     if daemon.state is not None:
-        daemon.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(daemon.state)
     log = folder.path / f"{daemon.alias}-{daemon.program}.log"
     program = _program(daemon)
-    process = Process.spawn((program, *daemon.argv[1:]), log=log, descriptors={})
+    process = Process.spawn((*launcher, program, *daemon.argv[1:]), log=log, descriptors={})
     try:
         while not _listens(daemon.socket):
             if process.ended is not None:
@@ -177,8 +181,20 @@ async def _start(daemon: Daemon, folder: DomainFolder) -> None:
                     evidence={"answer": said},
                 )
             await asyncio.sleep(_LOOK)
-    finally:
+    except BaseException:
         process.close()
+        raise
+    process.release()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise HypervisorError(
+            f"the folder {folder} cannot be made: {error.strerror}",
+            hint="the worker's settings name the folder that lasting state lies in",
+        ) from error
 
 
 def _program(daemon: Daemon) -> str:

@@ -63,7 +63,9 @@ def add_devices(domain: Domain, capabilities: Capabilities, settings: QemuSettin
     if devices.memballoon is None and platform.arch not in _BALLOONLESS:
         devices.memballoon = Memballoon(model=MemballoonModel.VIRTIO)
     if platform.board is Board.Q35 and not any(dog.model is WatchdogModel.ITCO for dog in devices.watchdogs):
-        devices.watchdogs.append(Watchdog(model=WatchdogModel.ITCO, action=WatchdogAction.RESET))
+        # QEMU has one action for all.
+        action = devices.watchdogs[0].action if devices.watchdogs else WatchdogAction.RESET
+        devices.watchdogs.append(Watchdog(model=WatchdogModel.ITCO, action=action))
     own = _FIRMWARE_PANICS.get(platform.board)
     if own is not None and not any(panic.model in (None, own) for panic in devices.panics):
         devices.panics.append(Panic(model=own))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,14 +14,14 @@ from virtbus.domain.checks import WHEN_DEFINED, check
 from virtbus.domain.controller import Controller, ControllerType
 from virtbus.domain.disk import DiskBus, DiskTray
 from virtbus.driver import Devices, Target, Work
-from virtbus.errors import Conflict, HypervisorError, HypervisorGone, HypervisorSilent, WrongState
+from virtbus.errors import Conflict, HypervisorError, HypervisorGone, HypervisorSilent, VirtbusError, WrongState
 from virtbus.observations import DeviceAdded, DeviceRemoved, RemovalRefused
-from virtbus_qemu import chains, hotplug, network
+from virtbus_qemu import chains, hotplug, network, storagecall
 from virtbus_qemu.change import changed
 from virtbus_qemu.command import context_of
 from virtbus_qemu.command.block.notes import note_disk
 from virtbus_qemu.command.parts import Command
-from virtbus_qemu.handover import hand_over
+from virtbus_qemu.handover import hand_over, take_back
 from virtbus_qemu.host import QemuHost
 from virtbus_qemu.hotplug import Plug
 from virtbus_qemu.images import check_image
@@ -30,6 +31,8 @@ from virtbus_qemu.nodenumbers import highest_node
 
 PLUG_LIMIT = 20.0
 """Seconds for one command that opens images or backends."""
+UNPLUG_LIMIT = 5.0
+"""Seconds for a guest to let go of a device that was plugged in vain."""
 NOT_FOUND = "DeviceNotFound"
 ALREADY = "already in the process of unplug"
 
@@ -49,7 +52,7 @@ class QemuDevices(Devices):
         device = device.copy()
         async with machine.changing:
             if isinstance(device, Disk):
-                check_image(device, target)
+                await _look_at_image(device, target)
                 await chains.discover_disk(device, timeout=PLUG_LIMIT)
             new = prepare_device(
                 machine.live,
@@ -69,7 +72,7 @@ class QemuDevices(Devices):
             await work.before_effect(alias=new.alias)
             for controller in missing:
                 await self._add_controller(machine, controller, work)
-            await self._add(machine, new, plug or self._plug(machine, new, strict=True))
+            await self._add(machine, new, plug or self._plug(machine, new, strict=True), work)
             self._tell(machine, new, work)
         return new
 
@@ -81,7 +84,7 @@ class QemuDevices(Devices):
         new = prepare_device(
             machine.live, controller, machine.folder, self.host.settings, self.host.capabilities, nodes=machine.nodes
         )
-        await self._add(machine, new, self._plug(machine, new, strict=True))
+        await self._add(machine, new, self._plug(machine, new, strict=True), work)
         self._tell(machine, new, work)
 
     def _plug(self, machine: Machine, device: Device, *, strict: bool = False) -> Plug:
@@ -101,8 +104,9 @@ class QemuDevices(Devices):
                         host=target.host, domain=target.uuid, evidence={"alias": other.alias},
                     )  # fmt: skip
 
-    async def _add(self, machine: Machine, device: Device, plug: Plug) -> None:
-        """Plug it; either all of it is there afterwards or nothing. The folder knows of it first."""
+    async def _add(self, machine: Machine, device: Device, plug: Plug, work: Work) -> None:
+        """Plug it; either all of it is there afterwards or nothing, unless the guest holds on to it. The folder knows
+        of it first."""
         live = machine.live.copy()
         insert(live, device)
         machine.number(highest_node(live))
@@ -121,20 +125,51 @@ class QemuDevices(Devices):
             # What became of the last command is not known: whoever takes the host finds the device in the folder,
             # and takes out what QEMU does not have.
             raise
-        except BaseException:
-            for command in plug.unwind(added):
-                try:
-                    await machine.execute(command.execute, command.arguments)
-                except HypervisorError:
-                    # What could not be added cannot be taken away either; the first error is the one to tell.
-                    continue
-            if isinstance(device, Interface):
-                network.disconnect(device)
-            live = machine.live.copy()
-            remove(live, find(live, str(device.alias)))
-            machine.live = live
-            machine.rewrite()
+        except HypervisorSilent:
+            # The same; it is looked at when QEMU answers again.
+            machine.doubtful = True
             raise
+        except BaseException as error:
+            if not plug.is_plugged(added) or isinstance(error, HypervisorGone):
+                await self._unwind(machine, device, plug, added)
+                raise
+            became = await self._take_out(machine, device, plug, work)
+            if isinstance(error, VirtbusError):
+                error.hint = became
+            raise
+
+    async def _unwind(self, machine: Machine, device: Device, plug: Plug, added: Sequence[Command]) -> None:
+        """Nothing stays of a device that the guest has not seen."""
+        for command in plug.unwind(added):
+            # What could not be added cannot be taken away either; the first error is the one to tell.
+            with contextlib.suppress(HypervisorError):
+                await machine.execute(command.execute, command.arguments)
+        with contextlib.suppress(HypervisorError):
+            await take_back(machine, device, plug.backends)
+        if isinstance(device, Interface):
+            network.disconnect(device)
+        live = machine.live.copy()
+        remove(live, find(live, plug.alias))
+        machine.live = live
+        machine.rewrite()
+
+    async def _take_out(self, machine: Machine, device: Device, plug: Plug, work: Work) -> str:
+        """Unplug a device that the guest has but that could not be made right. It goes as any other does, and like any
+        other stays while the guest holds on to it.
+
+        :returns: what became of it.
+        """
+        self._tell(machine, device, work)
+        try:
+            async with asyncio.timeout(UNPLUG_LIMIT):
+                gone = machine.expect("DEVICE_DELETED")
+                await machine.execute(plug.removal.execute, plug.removal.arguments)
+                while any(each.alias == plug.alias for each in machine.live.devices.every()):
+                    await machine.expected(gone, work)
+                    gone = machine.expect("DEVICE_DELETED")
+        except (HypervisorError, TimeoutError):
+            return f"{plug.alias} is plugged all the same, as the guest holds on to it: detach it"
+        return f"{plug.alias} was unplugged again"
 
     def _note(self, machine: Machine, device: Device, answers: Sequence[Any]) -> None:
         """Note in the live definition what QEMU told of a device that it has now."""
@@ -178,13 +213,13 @@ class QemuDevices(Devices):
         The runtime's mark in the domain's record is durable; the job needs none besides.
         """
         machine = self.host.machine(target)
-        plug = self._plug(machine, find(machine.live, alias))
-        if not plug.has_device:
+        device = next((each for each in machine.live.devices.every() if each.alias == alias), None)
+        if device is not None and not self._plug(machine, device).has_device:
             # The guest does not see it, and need not agree.
             await self._gone(machine, alias, work)
             return
         try:
-            await machine.execute(plug.removal.execute, plug.removal.arguments)
+            await machine.execute("device_del", {"id": alias})
         except HypervisorSilent:
             # QEMU does it when it goes on: the mark waits.
             return
@@ -217,8 +252,12 @@ class QemuDevices(Devices):
                     f"a {device.element_tag} cannot take the place of {alias}", host=target.host, domain=target.uuid
                 )
             if isinstance(device, Disk):
-                check_image(device, target)
+                await _look_at_image(device, target)
             return await changed(self.host, machine, old, device.copy(), work, force=force)
+
+
+async def _look_at_image(disk: Disk, target: Target) -> None:
+    await storagecall.answer(lambda: check_image(disk, target), timeout=PLUG_LIMIT)
 
 
 def missing_controllers(live: Domain, device: Device) -> list[Controller]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
+import shlex
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +15,18 @@ from uuid import UUID
 
 from virtbus.domain import Device, Domain
 from virtbus.driver import HostSettings, Known, Target
-from virtbus.errors import HypervisorError, HypervisorGone, HypervisorSilent, VirtbusError, WrongState
-from virtbus.observations import Observation, Observe, Observed, Started
+from virtbus.errors import (
+    ConfigUnsupported,
+    HypervisorError,
+    HypervisorGone,
+    HypervisorSilent,
+    VirtbusError,
+    WrongState,
+)
+from virtbus.observations import LiveChanged, Observation, Observe, Observed, Started
 from virtbus.state import DomainState
 from virtbus.xml import drivers_notes
-from virtbus_qemu import daemons, memoryfolders, network
+from virtbus_qemu import daemons, hugepagemounts, memoryfolders, network
 from virtbus_qemu import journal as journal_file
 from virtbus_qemu.capabilities import Capabilities
 from virtbus_qemu.command import context_of
@@ -122,7 +132,8 @@ class QemuHost:
     async def _serve(self, machine: Machine) -> None:
         """Handle what a machine tells until it has ended, and tell that too."""
         async with asyncio.TaskGroup() as group:
-            others = [group.create_task(self._reach(machine)), group.create_task(machine.listen_again())]
+            again = machine.listen_again(functools.partial(self._clear_up, machine))
+            others = [group.create_task(self._reach(machine)), group.create_task(again)]
             try:
                 with contextlib.suppress(HypervisorError):
                     await machine.go_on()
@@ -131,15 +142,19 @@ class QemuHost:
                 for task in others:
                     task.cancel()
         self.machines.pop(machine.uuid, None)
-        try:
-            network.disconnect_all(machine.live)
-        except (HypervisorError, OSError) as error:
-            log.warning("domain %s: its network devices stay: %s", machine.uuid, error)
-        memoryfolders.remove(machine.live, self.settings)
-        await daemons.end(machine.live, machine.folder, self.settings)
+        await self._clear_away(machine.live, machine.folder)
         self.observe(machine.ending())
         machine.gone.set()
         await machine.close()
+
+    async def _clear_away(self, live: Domain, folder: DomainFolder) -> None:
+        """Free what served a QEMU that has ended."""
+        try:
+            network.disconnect_all(live)
+        except (HypervisorError, OSError) as error:
+            log.warning("domain %s: its network devices stay: %s", folder.uuid, error)
+        await asyncio.to_thread(memoryfolders.remove, live, self.settings)
+        await daemons.end(live, folder, self.settings)
 
     async def _reach(self, machine: Machine) -> None:
         """Reach the monitor of a machine that did not answer when it was adopted."""
@@ -149,6 +164,16 @@ class QemuHost:
                 machine.poke()
             except (HypervisorSilent, HypervisorGone):
                 await asyncio.sleep(RECONNECT)
+
+    async def _clear_up(self, machine: Machine) -> None:
+        """After a silence: see whether QEMU has the device that was being plugged."""
+        async with machine.changing:
+            if not machine.doubtful:
+                return
+            with contextlib.suppress(VirtbusError):
+                await self._prune(machine)
+                machine.doubtful = False
+                self.observe(LiveChanged(domain=machine.uuid, live=machine.live))
 
     async def close(self) -> None:
         """Let go of every machine; they run on."""
@@ -273,6 +298,7 @@ class QemuHost:
 
         :param position: how far the journal has been recorded.
         """
+        await self._clear_away(live, folder)
         witness = Witness(folder, live)
         witness.recall()
         witness.journal.position = position
@@ -310,6 +336,20 @@ def _read(text: str) -> Domain:
         return Domain.parse(text)
 
 
+def _launcher(text: str) -> tuple[str, ...]:
+    """The words of a launcher, its program by its path.
+
+    :raises ConfigUnsupported: there is no such program.
+    """
+    words = shlex.split(text)
+    if not words:
+        return ()
+    program = shutil.which(words[0])
+    if program is None:
+        raise ConfigUnsupported(f"there is no launcher {words[0]}", hint="install it, or give its path")
+    return (program, *words[1:])
+
+
 def qemu_settings(settings: HostSettings) -> QemuSettings:
     """The settings of QEMU on a host, from the worker's options.
 
@@ -322,8 +362,10 @@ def qemu_settings(settings: HostSettings) -> QemuSettings:
         nvram=Path(options.pop("nvram", lasting / "nvram")),
         memory=Path(options.pop("memory", lasting / "ram")),
         tpm=Path(options.pop("tpm", lasting / "tpm")),
+        hugepages=hugepagemounts.found(),
         vault=SecretFolder(Path(options.pop("secrets", lasting / "secrets"))),
         sandbox=options.pop("sandbox", "on") == "on",
+        launcher=_launcher(options.pop("launcher", "")),
         run_as=options.pop("run_as", None),
         display=DisplaySettings(vnc_listen=options.pop("vnc_listen", "127.0.0.1")),
     )

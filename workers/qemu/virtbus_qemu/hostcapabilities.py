@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from uuid import UUID
@@ -11,6 +12,7 @@ from virtbus.capabilities import Host, Sysfs, Topology
 from virtbus.capabilities.document import Iommu, Migration, PowerManagement, UriTransports
 from virtbus.cpu import HostCpu, decode
 from virtbus.cpu.host import HostTopology, PageSize
+from virtbus.errors import ConfigUnsupported
 from virtbus_qemu.capabilities import Capabilities
 from virtbus_qemu.guestcpu import value_of
 from virtbus_qemu.probing.guests import guest_of
@@ -49,7 +51,9 @@ def _processor(capabilities: Capabilities, topology: Topology | None) -> HostCpu
     cpu = HostCpu()
     if known is not None and offered is not None:
         values = {each.name: value_of(each) for each in offered.properties}
-        cpu = decode(known.table, cpu_data(known.table, values), host=True).host()
+        # One that no model fits has no name, and runs guests all the same.
+        with contextlib.suppress(ConfigUnsupported):
+            cpu = decode(known.table, cpu_data(known.table, values), host=True).host()
     cpu.arch = capabilities.arch
     cpu.topology = _arrangement(topology)
     cpu.pages = [PageSize(unit="KiB", size=size) for size in _page_sizes()]

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from virtbus.domain.hostdev import ScsiHostAddress, UsbHostSource
+from virtbus.domain.domain import Domain
+from virtbus.domain.hostdev import ScsiHostAddress, StartupPolicy, UsbHostdev, UsbHostSource
 from virtbus.errors import ConfigUnsupported
 
 
@@ -82,6 +83,17 @@ class AnyDevices:
         """See HostDevices."""
         said = source.address
         return (said.bus or 1, said.device or 1) if said is not None else (1, 1)
+
+
+def note_missing(domain: Domain, known: HostDevices) -> None:
+    """Note which USB devices are not plugged in now and need not be: the guest starts without them."""
+    for device in domain.devices.hostdevs:
+        if isinstance(device, UsbHostdev) and device.source.startup_policy is StartupPolicy.OPTIONAL:
+            try:
+                known.usb(device.source)
+            except ConfigUnsupported as error:
+                # Of several one is there; which is meant must be said.
+                device.source.missing = "candidates" not in error.evidence
 
 
 KERNEL_DEVICES = KernelDevices()

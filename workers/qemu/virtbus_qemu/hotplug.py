@@ -185,7 +185,14 @@ class Plug:
 
     def unwind(self, done: Sequence[Command]) -> tuple[Command, ...]:
         """What undoes these additions, after another one failed."""
-        return tuple(backend.delete() for backend in reversed(self.backends) if backend.add() in done)
+        extension = self.parts.extension
+        added = extension is not None and Command("device_add", extension) in done
+        extra = (Command("device_del", {"id": extension["id"]}),) if extension is not None and added else ()
+        return (*extra, *(backend.delete() for backend in reversed(self.backends) if backend.add() in done))
+
+    def is_plugged(self, done: Sequence[Command]) -> bool:
+        """Whether the guest has it after these additions."""
+        return self.parts.device is not None and Command("device_add", self.parts.device) in done
 
 
 def described(live: Domain, device: Device, context: Context) -> Parts:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 from collections.abc import Callable
 
@@ -15,7 +16,19 @@ from virtbus.domain.power import LifecycleAction
 from virtbus.driver import Lifecycle, Target, Work
 from virtbus.errors import HypervisorError, HypervisorGone, Unavailable, VirtbusError
 from virtbus.observations import Started
-from virtbus_qemu import chains, daemons, guestcpu, journal, live, memlock, memoryfolders, network, nvram
+from virtbus_qemu import (
+    chains,
+    daemons,
+    guestcpu,
+    hostdevices,
+    journal,
+    live,
+    memlock,
+    memoryfolders,
+    network,
+    nvram,
+    storagecall,
+)
 from virtbus_qemu.command import build_argv, context_of, environment, settle
 from virtbus_qemu.command.block.notes import note_nodes
 from virtbus_qemu.event import QmpEvent
@@ -54,9 +67,12 @@ class QemuLifecycle(Lifecycle):
                 await self._launch_where_ports_are_free(target, definition, work, paused)
             finally:
                 self.host.starting.pop(target.uuid, None)
-        elif not paused:
+        else:
             # An earlier attempt launched it and died before it was told to run.
-            await self._run_on(machine, work)
+            if (await machine.execute("query-status"))["status"] == "prelaunch":
+                await self._settle(machine)
+            if not paused:
+                await self._run_on(machine, work)
 
     def _has_run(self, target: Target, work: Work) -> bool:
         """Whether an earlier attempt at this job started it, and the guest has ended since."""
@@ -77,9 +93,9 @@ class QemuLifecycle(Lifecycle):
 
     async def _launch(self, target: Target, definition: Domain, work: Work, paused: bool) -> None:
         folder = self.host.folder.domain(target.uuid)
-        check_images(definition, target)
         definition = definition.copy()
-        drop_absent(definition, is_present)
+        await storagecall.answer(lambda: _look_at_images(definition, target), timeout=IMAGE_LIMIT)
+        hostdevices.note_missing(definition, self.host.settings.host_devices)
         await chains.discover(definition, timeout=min(IMAGE_LIMIT, work.remaining()))
         domain = live.prepare(
             definition, folder, self.host.settings, number=self.host.next_number(), taken=self.host.ports()
@@ -91,17 +107,19 @@ class QemuLifecycle(Lifecycle):
         folder.create()
         try:
             argv = build_argv(domain, folder, self.host.capabilities, self.host.settings)
-        except VirtbusError:
+            await work.before_effect()
+        except BaseException:
             folder.remove()
             raise
-        await work.before_effect()
         machine: Machine | None = None
         try:
-            nvram.create(domain, self.host.capabilities)
+            make_nvram = functools.partial(nvram.create, domain, self.host.capabilities)
+            await storagecall.answer(make_nvram, timeout=IMAGE_LIMIT)
             memoryfolders.create(domain, self.host.settings)
             network.connect_all(domain)
             await daemons.start(domain, folder, self.host.settings, timeout=min(START_LIMIT, work.remaining()))
-            machine = self._spawn(folder, domain, argv, work.job)
+            machine = self._spawn(folder, domain, argv)
+            folder.write_process(Process_(machine.process.identity, work.job))
             await self._open(machine, work)
             if not paused:
                 await machine.execute("cont")
@@ -121,25 +139,27 @@ class QemuLifecycle(Lifecycle):
         )  # fmt: skip
         self.host.arrive(machine)
 
-    def _spawn(self, folder: DomainFolder, domain: Domain, argv: list[str], job: str) -> Machine:
+    def _spawn(self, folder: DomainFolder, domain: Domain, argv: list[str]) -> Machine:
         folder.write_definition(domain.format(Form.STATUS, secure=True))
         journal_input = journal.prepare(folder.journal)
         try:
             with folder.listen() as listener:
                 descriptors = {STANDARD_INPUT: journal_input, self.host.settings.descriptors.monitor: listener.fileno()}
                 process = Process.spawn(
-                    argv, log=folder.log, descriptors=descriptors, environment=environment(domain, self.host.settings),
+                    [*self.host.settings.launcher, *argv], log=folder.log, descriptors=descriptors,
+                    environment=environment(domain, self.host.settings),
                     locked_memory=memlock.limit_of(domain),
                 )  # fmt: skip
         finally:
             os.close(journal_input)
-        machine = Machine(folder, process, domain, self.host.observe, self.host.parts)
-        folder.write_process(Process_(process.identity, job))
-        return machine
+        return Machine(folder, process, domain, self.host.observe, self.host.parts)
 
     async def _open(self, machine: Machine, work: Work) -> None:
         """Have the monitor answer, and set what can only be set there."""
         await work.until(machine.connect(min(START_LIMIT, work.remaining())))
+        await self._settle(machine)
+
+    async def _settle(self, machine: Machine) -> None:
         for command in settle(machine.live, machine.folder, self.host.capabilities, self.host.settings):
             await machine.execute(command.execute, command.arguments)
 
@@ -166,7 +186,7 @@ class QemuLifecycle(Lifecycle):
                 await asyncio.shield(machine.kill())
             await machine.close()
         network.disconnect_all(domain)
-        memoryfolders.remove(domain, self.host.settings)
+        await asyncio.to_thread(memoryfolders.remove, domain, self.host.settings)
         await daemons.end(domain, folder, self.host.settings)
         folder.remove()
 
@@ -292,6 +312,12 @@ class QemuLifecycle(Lifecycle):
 def at_power_off(domain: Domain) -> dict[str, str]:
     """What QEMU does by itself when the guest powers off, as its command line said it (QMP set-action)."""
     return {"shutdown": "poweroff" if domain.on_poweroff in (None, LifecycleAction.DESTROY) else "pause"}
+
+
+def _look_at_images(definition: Domain, target: Target) -> None:
+    """Refuse a definition whose images are not there, and leave out those that need not be."""
+    check_images(definition, target)
+    drop_absent(definition, is_present)
 
 
 async def _until_set(event: asyncio.Event) -> None:

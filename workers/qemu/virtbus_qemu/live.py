@@ -115,6 +115,7 @@ def _give_host_end(device: Device, domain: Domain, folder: DomainFolder, setting
         if source.path is None:
             source.path = _channel_path(device, domain, folder, settings)
     elif isinstance(device, Disk):
+        device.target.tray = None
         kept = device.source.reservations if device.source is not None else None
         if kept is not None and kept.managed:
             path = str(folder.path / f"{MANAGED_RESERVATIONS}.sock")

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from virtbus.domain import Device, Domain, Interface
@@ -61,6 +61,8 @@ class Machine(Witness):
         """Set when the process has ended and that is observed."""
         self.silent = asyncio.Event()
         """Set when QEMU did not answer in time, until it answers again: nobody who asks many waits for it meanwhile."""
+        self.doubtful = False
+        """Whether QEMU fell silent while a device was being plugged: it may have it or not."""
         self.changing = asyncio.Lock()
         """Held while a device is being plugged: QEMU and the live definition change together."""
 
@@ -114,8 +116,11 @@ class Machine(Witness):
         self.silent.clear()
         return answer
 
-    async def listen_again(self) -> None:
-        """Whenever QEMU has fallen silent, ask until it answers; for ever."""
+    async def listen_again(self, then: Callable[[], Awaitable[None]]) -> None:
+        """Whenever QEMU has fallen silent, ask until it answers; for ever.
+
+        :param then: what is done each time that it answers again.
+        """
         while True:
             await self.silent.wait()
             try:
@@ -125,6 +130,8 @@ class Machine(Witness):
             except HypervisorError:
                 # The monitor is gone, and mostly QEMU with it: its end is noticed elsewhere.
                 await asyncio.sleep(QUICK)
+            else:
+                await then()
 
     def expect(self, *names: str) -> asyncio.Future[QmpEvent]:
         """The next event of one of these names; arm it before the command that brings it about."""

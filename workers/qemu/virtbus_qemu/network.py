@@ -8,12 +8,16 @@ from virtbus_qemu import tap
 
 WITH_TAP = (InterfaceType.BRIDGE, InterfaceType.ETHERNET)
 
+OWN_NAMES = "vnet"
+"""How the names begin that the worker gives; a definition keeps none such."""
+
 
 def connect(interface: Interface) -> None:
     """Make a card's tap device, up and on its bridge; nothing for cards without one.
 
     :raises HypervisorError: the kernel refuses.
     """
+    _respect(interface)
     name = _device(interface)
     if name is not None:
         bridge = interface.source.bridge if interface.source and interface.type is InterfaceType.BRIDGE else None
@@ -31,6 +35,8 @@ def disconnect(interface: Interface) -> None:
 def connect_all(domain: Domain) -> None:
     """As `connect`, of every card; where one fails, none stays."""
     cards = domain.devices.interfaces
+    for card in cards:
+        _respect(card)
     for number, card in enumerate(cards):
         try:
             connect(card)
@@ -46,10 +52,22 @@ def disconnect_all(domain: Domain) -> None:
         disconnect(card)
 
 
+def _respect(interface: Interface) -> None:
+    """A device that is there before the card, under a name that the definition says, is somebody else's, and stays."""
+    target = interface.target
+    if interface.type is not InterfaceType.ETHERNET or target is None or target.dev is None:
+        return
+    # An earlier attempt at the start may have made one under the name that the worker gave it.
+    if not target.dev.startswith(OWN_NAMES) and tap.exists(target.dev):
+        target.managed = False
+
+
 def _device(interface: Interface) -> str | None:
-    if interface.type not in WITH_TAP or interface.target is None:
+    """The tap device that is the worker's to make and to remove."""
+    target = interface.target
+    if interface.type not in WITH_TAP or target is None or target.managed is False:
         return None
-    return interface.target.dev
+    return target.dev
 
 
 def _queues(interface: Interface) -> int:

@@ -187,6 +187,10 @@ class Process:
                 hint="it hangs in the kernel, mostly on storage that does not answer",
             ) from error
 
+    def release(self) -> None:
+        """Watch it for the sake of its end alone: a child that nobody waits for stays in the host's list for good."""
+        self._end.add_done_callback(lambda _: self.close())
+
     def close(self) -> None:
         """Watch it no more; it goes on."""
         if self._pidfd >= 0:

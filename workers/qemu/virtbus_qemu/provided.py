@@ -181,6 +181,9 @@ def check(domain: Domain) -> None:
 
     :raise ConfigUnsupported: it does; `evidence["path"]` says where.
     """
+    for row in LACKING:
+        if row.applies(domain):
+            raise ConfigUnsupported(row.reason, domain=domain.name, hint=row.hint, evidence={"path": row.path})
     for path, device in places(domain):
         check_device(device, path, domain, plugged=False)
 

@@ -6,12 +6,9 @@ The rules and words are libvirt's (qemuDomainChangeGraphics).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from virtbus.domain.graphics import Graphics, GraphicsType, Listen, ListenType
 from virtbus.errors import ConfigUnsupported
-from virtbus_qemu.command.parts import Command
-from virtbus_qemu.settings import DisplaySettings
 
 _OPEN = (GraphicsType.VNC, GraphicsType.SPICE)
 """The displays that ask for a password."""
@@ -72,27 +69,3 @@ def is_due(old: Graphics, new: Graphics) -> bool:
     if old.password_valid_to is not None or new.password_valid_to is not None:
         return True
     return (old.password, old.connected) != (new.password, new.connected)
-
-
-def commands(graphics: Graphics, settings: DisplaySettings) -> Iterator[Command]:
-    """What tells QEMU the password, what becomes of who is connected, and until when it is good.
-
-    :param settings: have the passwords of displays that say none.
-    """
-    usual = settings.spice_password if graphics.type is GraphicsType.SPICE else settings.vnc_password
-    password = usual if graphics.password is None else graphics.password
-    if password is None:
-        return
-    protocol = {"protocol": str(graphics.type)}
-    connected = {} if graphics.connected is None else {"connected": str(graphics.connected)}
-    yield Command("set_password", {**protocol, "password": password, **connected})
-    yield Command("expire_password", {**protocol, "time": _end_of(graphics)})
-
-
-def _end_of(graphics: Graphics) -> str:
-    """The end of a password's life as QEMU wants it: never, now, or seconds since 1970."""
-    if graphics.password_valid_to is None:
-        return "never"
-    end = datetime.fromisoformat(graphics.password_valid_to)
-    end = end.replace(tzinfo=end.tzinfo or UTC)
-    return "now" if end <= datetime.now(UTC) else str(int(end.timestamp()))

@@ -123,6 +123,9 @@ class QemuSettings:
     """The folder on those mounts that domains' own folders are made in."""
     sandbox: bool = True
     """Whether QEMU's seccomp filter is on."""
+    launcher: tuple[str, ...] = ()
+    """A program and its arguments that QEMU and its daemons are started through, such as systemd-run, which gives each
+    a scope of its own; it must become what it starts (execve(2)), since descriptors and the process's id stay."""
     run_as: str | None = None
     """The user that QEMU becomes once it has opened its files; None keeps the worker's."""
     vhost_net: bool = False

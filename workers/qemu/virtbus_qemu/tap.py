@@ -55,9 +55,14 @@ def make(
         ) from error
 
 
+def exists(name: str) -> bool:
+    """Whether the host has a network device of that name."""
+    return bool(name) and Path(f"/sys/class/net/{name}").exists()
+
+
 def remove(name: str, *, queues: int = 1) -> None:
     """Remove a tap device; one that is not there, or that QEMU still has open, is let be."""
-    if not Path(f"/sys/class/net/{name}").exists():
+    if not exists(name):
         return
     flags = _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR | (_IFF_MULTI_QUEUE if queues > 1 else 0)
     with suppress(OSError):

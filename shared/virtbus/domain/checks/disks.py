@@ -11,7 +11,7 @@ from virtbus.domain.disk import Disk, DiskBus, DiskDevice
 from virtbus.domain.domain import Domain
 from virtbus.domain.hostdev import ScsiHostdev
 from virtbus.domain.lookup import disk_number
-from virtbus.domain.storage import NetworkProtocol, SecretKind, StorageType
+from virtbus.domain.storage import NetworkProtocol, SecretKind, StartupPolicy, StorageType
 
 
 def check_disk_names(domain: Domain) -> Problems:
@@ -85,6 +85,8 @@ def _check_source(path: str, disk: Disk) -> Problems:
         return
     for name in _SOURCE_NEEDS.get(disk.type, ()):
         empty = disk.device in (DiskDevice.CDROM, DiskDevice.FLOPPY) and disk.type is not StorageType.VOLUME
+        # A LUN that may be missing is whichever of the host is found.
+        empty |= disk.device is DiskDevice.LUN and disk.source.startup_policy is StartupPolicy.OPTIONAL
         if getattr(disk.source, name) is None and not empty:
             yield detail(f"missing '{name}' in the source of disk '{disk.target.dev}'", f"{path}/source/@{name}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from virtbus.domain.checks.problem import Problems, detail, malformed, unsupported
 from virtbus.domain.domain import Domain
-from virtbus.domain.graphics import ListenType
+from virtbus.domain.graphics import Connected, GraphicsType, ListenType
 from virtbus.domain.video import VideoType
 
 
@@ -22,6 +22,9 @@ def check_graphics(domain: Domain) -> Problems:
             port = getattr(graphics, name)
             if port is not None and not -1 <= port <= 65535:
                 yield detail(f"{port} is no port", f"{path}/@{name}", "from 0 to 65535, or -1 for a free one")
+        asks = graphics.type is GraphicsType.VNC and graphics.password is not None
+        if asks and graphics.connected not in (None, Connected.KEEP):
+            yield unsupported("VNC supports connected='keep' only", f"{path}/@connected")
         if first is not None and first.type is ListenType.NETWORK and not first.network:
             yield malformed("'network' attribute is required for listen type 'network'", f"{path}/listen/@network")
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,7 @@ from virtbus_qemu.command import (
     watchdog,
 )
 from virtbus_qemu.command import input as inputs
+from virtbus_qemu.command.block.descriptors import sets_of
 from virtbus_qemu.command.parts import Command, Context, Describe, Parts
 from virtbus_qemu.folder import DomainFolder
 from virtbus_qemu.ledger import read_through, refuse_unread, watch
@@ -125,6 +127,9 @@ DESCRIBE: dict[type[Device], Describe] = {
     Redirdev: redirdev.describe,
 }
 """How each kind of device is described; other kinds are refused."""
+
+_USUAL_PARTITION = "/machine"
+"""What libvirt writes into every live definition: the domain is nowhere in particular."""
 
 Section = Callable[[Context], Iterable[str]]
 
@@ -178,6 +183,7 @@ SECTIONS: tuple[Section, ...] = (
     numa.options,
     identity.identity,
     frame.plain,
+    boot.serial_screen,
     frame.monitor,
     clock.clock,
     power.power_management,
@@ -240,6 +246,8 @@ def build_argv(live: Domain, folder: DomainFolder, capabilities: Capabilities, s
     for label in domain.seclabels:
         if label.type is SecurityLabelType.NONE:
             read_through(label)
+    if domain.resource is not None and domain.resource.partition == _USUAL_PARTITION:
+        read_through(domain.resource.partition)
     for name in _ELSEWHERE:
         read_through(getattr(domain, name))
     refuse_unread(domain, "/domain", domain.name)
@@ -253,9 +261,7 @@ def settle(live: Domain, folder: DomainFolder, capabilities: Capabilities, setti
     commands = [Command("set-action", power.endings(live))]
     for device in live.devices.every():
         commands += describe(device, context).settle
-    if live.memory and live.current_memory and live.current_memory.kib < live.memory.kib and live.devices.memballoon:
-        commands.append(Command("balloon", {"value": live.current_memory.kib * 1024}))
-    return commands
+    return [*commands, *balloon.targets(live)]
 
 
 def context_of(domain: Domain, folder: Path, capabilities: Capabilities, settings: QemuSettings) -> Context:
@@ -264,7 +270,9 @@ def context_of(domain: Domain, folder: Path, capabilities: Capabilities, setting
     if pretended is not None:
         added, removed = ([each.capability for each in some] for some in (pretended.added, pretended.removed))
         capabilities = capabilities.changed(added, removed)
-    return Context(domain, platform_of(domain), capabilities, settings, folder, boot.boot_order(domain))
+    # The disks' images have the first numbers.
+    sets = count(sets_of(domain))
+    return Context(domain, platform_of(domain), capabilities, settings, folder, boot.boot_order(domain), sets)
 
 
 def describe(device: Device, context: Context) -> Parts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from virtbus.domain.domain import Domain
 from virtbus.domain.memballoon import Memballoon, MemballoonModel
 from virtbus.errors import ConfigUnsupported
 from virtbus_qemu.command import place
@@ -33,6 +34,14 @@ def describe(device: Memballoon, context: Context) -> Parts:
         },
         settle=settle,
     )
+
+
+def targets(live: Domain) -> list[Command]:
+    """What has the guest give back what it was not to have at once, where there is a balloon to do it."""
+    device, most, now = live.devices.memballoon, live.memory, live.current_memory
+    if device is None or device.model is MemballoonModel.NONE or not most or not now or now.kib >= most.kib:
+        return []
+    return [Command("balloon", {"value": now.kib * 1024})]
 
 
 def statistics_period(alias: str, seconds: int) -> Command:

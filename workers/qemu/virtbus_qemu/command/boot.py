@@ -6,7 +6,7 @@ from typing import Any
 
 from virtbus.domain.boot import BootDevice, Os
 from virtbus.domain.domain import Domain
-from virtbus_qemu.command.parts import Context, escape, on_off
+from virtbus_qemu.command.parts import Context, compact, escape, on_off
 
 #: How QEMU knows a table of each type; None where the file has its own header.
 _SIGNATURES = {"slic": "SLIC", "msdm": "MSDM"}
@@ -25,6 +25,12 @@ def boot(context: Context) -> list[str]:
     if os.bios is not None and os.bios.reboot_timeout is not None:
         words.append(f"reboot-timeout={os.bios.reboot_timeout}")
     return ["-boot", ",".join([*words, "strict=on"]), *_kernel(os), *_tables(os)]
+
+
+def serial_screen(context: Context) -> list[str]:
+    """The firmware that shows a text screen on the first serial line (SGABIOS), where it is wanted."""
+    bios = context.domain.os.bios if context.domain.os else None
+    return ["-device", compact({"driver": "sga"})] if bios is not None and bios.useserial else []
 
 
 def _kernel(os: Os) -> list[str]:

@@ -47,6 +47,8 @@ def describe(disk: Disk, context: Context) -> Parts:
     # A drive's name is for the definition only, and for snapshots what they do with it.
     # Its driver is QEMU's, as the checks know.
     read_through([disk.target.dev, disk.snapshot, disk.driver.name if disk.driver else None])
+    # Whether its image is there is looked at before; QEMU starts with every tray closed.
+    _ = disk.source.startup_policy if disk.source else None, disk.target.tray
     if disk.target.bus is DiskBus.SD:
         return Parts(options=("-drive", sdcard.option(disk, context)))
     bus = disk.target.bus

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from virtbus.domain.clock import TickPolicy, Timer, TimerName
-from virtbus.domain.domain import Domain
 from virtbus.domain.features import Features, Hyperv, HypervMode
 from virtbus.domain.watchdog import PanicModel
 from virtbus_qemu.command.parts import Context, on_off
@@ -60,12 +59,6 @@ def words(context: Context) -> Iterator[str]:
     yield from _kvm(features)
     if features.pmu is not None:
         yield f"pmu={on_off(features.pmu.state is not False)}"
-
-
-def hides_kvm(domain: Domain) -> bool:
-    """Whether the guest is not told that it runs on KVM."""
-    kvm = domain.features.kvm if domain.features else None
-    return bool(kvm and kvm.hidden and kvm.hidden.state)
 
 
 def _timer(timer: Timer) -> Iterator[str]:

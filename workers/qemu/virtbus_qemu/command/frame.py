@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from virtbus.domain.clock import ClockOffset
 from virtbus.domain.domain import Domain
 from virtbus_qemu.command import audio, graphics
 from virtbus_qemu.command.parts import Context, compact, escape, on_off
@@ -26,8 +27,6 @@ _DEPRECATION: dict[str | None, dict[str, str]] = {
     "reject": {"deprecated-output": "hide", "deprecated-input": "reject"},
     "crash": {"deprecated-output": "hide", "deprecated-input": "crash"},
 }
-
-"""The file of the domain's folder with the key that secrets on the command line are encrypted with."""
 
 
 def name(context: Context) -> list[str]:
@@ -101,6 +100,8 @@ def environment(live: Domain, settings: QemuSettings, folder: Path | None = None
     """
     variables = {} if folder is None else {name: str(folder / below) for name, below in _HOMES.items()}
     variables |= audio.environment(live, settings) | graphics.environment(live, settings)
+    if live.clock is not None and live.clock.offset is ClockOffset.TIMEZONE and live.clock.timezone is not None:
+        variables["TZ"] = live.clock.timezone
     if live.qemu_commandline is not None:
         variables |= {each.name: each.value or "" for each in live.qemu_commandline.variables}
     return variables

@@ -19,6 +19,7 @@ from virtbus.xml.codec import numbers
 from virtbus_qemu.command import numa
 from virtbus_qemu.command.accelerator import offered as offered_machine
 from virtbus_qemu.command.parts import Backend, BackendKind, Context, given, on_off
+from virtbus_qemu.ledger import read_through
 from virtbus_qemu.settings import QemuSettings
 
 _KIB = 1024
@@ -289,6 +290,8 @@ def _nodes(context: Context, piece: Piece) -> list[int] | None:
         tune, own = context.domain.numatune, numa.memory_node(context.domain, piece.node)
         if own is not None:
             nodes = numbers(own.nodeset)
+            # What holds for the other nodes of the guest.
+            read_through(tune.memory if tune is not None else None)
         elif tune is not None and tune.memory is not None:
             is_chosen = tune.memory.placement is Placement.AUTO
             nodes = numa.host_nodes(context.settings) if is_chosen else numbers(tune.memory.nodeset or "")

@@ -122,6 +122,9 @@ def _by_name(interface: Interface, count: int) -> dict[str, Any]:
     if connection(interface) is InterfaceType.BRIDGE:
         _ = source_of(interface).bridge
     target = interface.target
+    if target is not None and interface.type is InterfaceType.ETHERNET:
+        # Whose the device is, the worker minds (`virtbus_qemu.network`).
+        _ = target.managed
     return given(
         ifname=target.dev if target is not None else None,
         script="no",

@@ -51,11 +51,6 @@ def usb(device: Device, context: Context) -> dict[str, Any]:
     return _of_type(UsbAddress, "USB", device, context) if device.address is not None else {}
 
 
-def virtio_serial(device: Device, context: Context) -> dict[str, Any]:
-    """Of a virtio-serial port."""
-    return _of_type(VirtioSerialAddress, "virtio-serial", device, context)
-
-
 def drive(device: Device, context: Context) -> dict[str, Any]:
     """Of a disk or another unit on a controller of drives."""
     return _of_type(DriveAddress, "drive", device, context)

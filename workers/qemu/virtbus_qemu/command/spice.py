@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from virtbus.domain.chardev import MouseMode
 from virtbus.domain.graphics import ChannelMode, Graphics, Listen, ListenType
 from virtbus.errors import ConfigUnsupported
-from virtbus_qemu.command.parts import Command, Context, Parts, escape, on_off
+from virtbus_qemu.command import password
+from virtbus_qemu.command.parts import Context, Parts, escape, on_off
 
 
 def describe(device: Graphics, context: Context) -> Parts:
@@ -24,8 +25,7 @@ def describe(device: Graphics, context: Context) -> Parts:
     words += ["sasl=on"] if settings.spice_sasl else []
     mouse = {MouseMode.SERVER: "off", MouseMode.CLIENT: "on"}
     words += [f"agent-mouse={mouse[device.mouse_mode]}"] if device.mouse_mode else []
-    password = device.password or settings.spice_password
-    words += [] if password else ["disable-ticketing=on"]
+    words += ["disable-ticketing=on"] if password.of_display(device, settings) is None else []
     words += _encryption(device, context)
     words += _quality(device)
     if device.gl is not None and device.gl.enable:
@@ -34,7 +34,7 @@ def describe(device: Graphics, context: Context) -> Parts:
         words += [f"rendernode={escape(node)}"] if node else []
     words.append("seamless-migration=on")
     options = ("-spice", ",".join(words), *(("-k", device.keymap) if device.keymap else ()))
-    return Parts(options=options, settle=_settle(device, password))
+    return Parts(options=options, settle=tuple(password.commands(device, settings)))
 
 
 def _listen(device: Graphics) -> Listen:
@@ -118,16 +118,6 @@ def _quality(device: Graphics) -> Iterator[str]:
         "disable-agent-file-xfer": "on" if device.file_transfer is False else None,
     }
     return (f"{name}={value}" for name, value in settings.items() if value is not None)
-
-
-def _settle(device: Graphics, password: str | None) -> tuple[Command, ...]:
-    if not password:
-        return ()
-    connected = device.connected.value if device.connected else "keep"
-    commands = [Command("set_password", {"protocol": "spice", "password": password, "connected": connected})]
-    if device.password_valid_to:
-        commands.append(Command("expire_password", {"protocol": "spice", "time": device.password_valid_to}))
-    return tuple(commands)
 
 
 def _unsupported(context: Context, message: str, path: str = "@type") -> ConfigUnsupported:

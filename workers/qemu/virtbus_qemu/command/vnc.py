@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from virtbus.domain.graphics import Graphics, ListenType
 from virtbus.errors import ConfigUnsupported
-from virtbus_qemu.command import credentials
+from virtbus_qemu.command import credentials, password
 from virtbus_qemu.command.audio import audio_of
-from virtbus_qemu.command.parts import Backend, Command, Context, Parts, escape, on_off
+from virtbus_qemu.command.parts import Backend, Context, Parts, escape, on_off
 
 FIRST_PORT = 5900
 """Of display 0 (RFC 6143)."""
@@ -30,7 +30,7 @@ def describe(device: Graphics, context: Context) -> Parts:
     words = [_where(device, context)]
     words += [f"share={device.share_policy}"] if device.share_policy else []
     words += [f"power-control={on_off(device.power_control)}"] if device.power_control is not None else []
-    words += ["password=on"] if _password(device, context) else []
+    words += ["password=on"] if password.of_display(device, settings) is not None else []
     made: list[Backend] = []
     if settings.vnc_tls.enabled:
         made = credentials.tls(context, CREDENTIALS, settings.vnc_tls)
@@ -39,7 +39,7 @@ def describe(device: Graphics, context: Context) -> Parts:
     audio = audio_of(device.audio, context)
     words += [f"audiodev={audio}"] if audio else []
     options = ("-vnc", ",".join(words), *(("-k", device.keymap) if device.keymap else ()))
-    return Parts(tuple(made), options=options, settle=_settle(device, context))
+    return Parts(tuple(made), options=options, settle=tuple(password.commands(device, settings)))
 
 
 def _where(device: Graphics, context: Context) -> str:
@@ -60,18 +60,3 @@ def _where(device: Graphics, context: Context) -> str:
     shown = f"[{escape(address)}]" if ":" in address else escape(address)
     websocket = f",websocket={device.websocket}" if device.websocket and device.websocket > 0 else ""
     return f"{shown}:{(device.port or FIRST_PORT) - FIRST_PORT}{websocket}"
-
-
-def _password(device: Graphics, context: Context) -> str | None:
-    return device.password or context.settings.display.vnc_password
-
-
-def _settle(device: Graphics, context: Context) -> tuple[Command, ...]:
-    password = _password(device, context)
-    if not password:
-        return ()
-    _ = device.connected
-    commands = [Command("set_password", {"protocol": "vnc", "password": password, "connected": "keep"})]
-    if device.password_valid_to:
-        commands.append(Command("expire_password", {"protocol": "vnc", "time": device.password_valid_to}))
-    return tuple(commands)

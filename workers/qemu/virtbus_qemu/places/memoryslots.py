@@ -33,7 +33,7 @@ def place(domain: Domain, device: Device) -> None:
     if not slots or not isinstance(device, MemoryDevice) or device.model not in _IN_SLOTS:
         return
     address = device.address
-    if isinstance(address, DimmAddress) and address.slot is not None:
+    if address is not None and (not isinstance(address, DimmAddress) or address.slot is not None):
         return
     taken = _taken(domain, device)
     free = next((slot for slot in range(slots) if slot not in taken), None)
