@@ -8,9 +8,11 @@ ARGS ?=
 COUNT ?= 20000
 SEED ?= 0
 DEBIAN := qemu-system-x86 qemu-utils ovmf swtpm passt
-RIVAL := libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients python3-libvirt
+BROWSER := chromium fonts-dejavu-core
+DEPLOY := systemd prometheus
+RIVAL := libvirt-daemon libvirt-daemon-driver-qemu libvirt-daemon-driver-lxc libvirt-clients python3-libvirt
 
-.PHONY: help demo test lint bench faults fuzz documents qemu qemu-if-possible rival-if-possible clean
+.PHONY: help demo test lint bench faults fuzz documents test-xen deploy-tools lxc qemu qemu-if-possible rival-if-possible browser pictures clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 24
@@ -18,15 +20,19 @@ help: ## what there is to make
 demo: $(STAMP) qemu-if-possible ## the main job on a real guest; ARGS=--exit stops after it
 	@$(BIN)/python -m demo $(ARGS)
 
-test: lint qemu ## everything that must hold
+test: lint qemu lxc browser deploy-tools ## everything that must hold
 	$(BIN)/python -m pytest $(ARGS)
+
+test-xen: $(STAMP) ## the Xen worker on the real hypervisor, booted in QEMU
+	@deploy/install-xen
+	$(BIN)/python -m tests.xen.machine $(BIN)/python -m pytest --timeout 300 tests/xen tests/contract $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP) qemu rival-if-possible ## side by side with libvirtd; writes bench.json
+bench: $(STAMP) qemu lxc rival-if-possible ## side by side with libvirtd; writes bench.json
 	$(BIN)/python -m tests.bench $(ARGS)
 
 faults: $(STAMP) qemu ## jobs while processes are killed and frozen; writes faults.json
@@ -52,8 +58,26 @@ $(STAMP): pyproject.toml constraints.txt
 qemu:
 	@deploy/install-qemu $(DEBIAN)
 
+# What the tests of deploy/ hold units, manifests and rules against.
+deploy-tools: $(STAMP)
+	@deploy/install-qemu $(DEPLOY)
+	@deploy/fetch-tools .cache/deploy $(BIN)/python
+
+# What the LXC worker and its tests need.
+lxc:
+	@deploy/install-lxc
+
 qemu-if-possible:
 	@deploy/install-qemu $(DEBIAN) || true
+
+# For the tests of the console page.
+browser:
+	@deploy/install-qemu $(BROWSER)
+
+pictures: $(STAMP) browser ## take the pictures of docs/pictures anew
+	@deploy/install-qemu pngquant
+	$(BIN)/python -m tests.page.pictures
+	for one in docs/pictures/*.png; do pngquant --force --skip-if-larger --speed 1 64 --output $$one $$one; done
 
 # libvirtd, to measure beside it; what the benchmark cannot measure without it, it says itself.
 rival-if-possible:

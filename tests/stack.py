@@ -46,7 +46,7 @@ class Host:
 
     @property
     def family(self) -> str:
-        return self.uri.partition(":")[0]
+        return self.uri.partition(":")[0].partition("+")[0]
 
 
 class Service:

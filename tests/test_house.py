@@ -20,7 +20,9 @@ from virtbus_gateway.reads import READS
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = (
-    "shared/virtbus", "gateway/virtbus_gateway", "workers/qemu/virtbus_qemu", "workers/simulated/virtbus_simulated",
+    "shared/virtbus", "gateway/virtbus_gateway", "workers/qemu/virtbus_qemu", "workers/lxc/virtbus_lxc",
+    "workers/xen/virtbus_xen", "workers/esx/virtbus_esx", "workers/hyperv/virtbus_hyperv",
+    "workers/simulated/virtbus_simulated",
 )  # fmt: skip
 MOST_LINES = 500
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])

@@ -28,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench import rival, stack
+from tests.bench.containers import lxc
 from tests.bench.crowd import crowd
 from tests.bench.figure import Row, quartiles
 from tests.bench.frozen import frozen
@@ -45,6 +46,7 @@ MEASURES: dict[str, Callable[[Scene], Awaitable[list[Row]]]] = {
     "hotplug": hotplug,
     "frozen": frozen,
     "crowd": crowd,
+    "containers": lxc,
 }
 
 console = Console(highlight=False, width=140)

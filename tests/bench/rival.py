@@ -14,7 +14,7 @@ from typing import Any
 from tests.bench.side import Name, pss
 
 SYSTEM_PYTHON = "/usr/bin/python3"
-PACKAGES = "libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients python3-libvirt"
+PACKAGES = "libvirt-daemon libvirt-daemon-driver-qemu libvirt-daemon-driver-lxc libvirt-clients python3-libvirt"
 INSTALL = f"sudo apt-get install --no-install-recommends {PACKAGES}"
 CALL_LIMIT = 300.0
 _LINE_LIMIT = 1 << 24

@@ -19,7 +19,14 @@ from tests.bench.side import Name, pss
 from virtbus.client import Client
 from virtbus.operations.declaration import Operation
 from virtbus.operations.device import AttachDevice, DetachDevice
-from virtbus.operations.domain import DefineDomain, DestroyDomain, ResumeDomain, StartDomain, UndefineDomain
+from virtbus.operations.domain import (
+    DefineDomain,
+    DestroyDomain,
+    ResumeDomain,
+    StartDomain,
+    SuspendDomain,
+    UndefineDomain,
+)
 from virtbus.operations.statistics import DomainStatistics, GetHostStatistics
 
 HOST = "bench"
@@ -77,6 +84,14 @@ class Stack:
         while os.path.exists(f"/proc/{pid}"):
             await asyncio.sleep(0.0005)
         return (time.perf_counter() - began) * 1000
+
+    async def suspend(self, name: str) -> float:
+        """How long pausing a domain takes."""
+        return await self.ms(SuspendDomain(**self.where(name)))
+
+    async def end(self, name: str) -> float:
+        """How long destroying a domain takes that has no QEMU."""
+        return await self.ms(DestroyDomain(**self.where(name)))
 
     async def attach(self, name: str, xml: str) -> float:
         """See Side."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ FACETS = pytest.StashKey[dict[str, frozenset[str]]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "facets(*names): what of the driver contract a test needs")
+    config.addinivalue_line("markers", "case(**attributes): how the driver's row in the table must be for a test")
     config.stash[FACETS] = {}
 
 
@@ -37,8 +39,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 async def stack() -> AsyncIterator[Stack]:
     """One stack for all drivers that can be had here."""
-    async with Stack.running([case.host for case in DRIVERS if case.missing() is None]) as stack:
-        prepare(stack.folder)
+    cases = [case for case in DRIVERS if case.missing() is None]
+
+    def prepare_all(folder: Path) -> None:
+        prepare(folder)
+        for case in cases:
+            case.prepare(folder)
+
+    async with Stack.running([case.host for case in cases], prepare_all) as stack:
         yield stack
 
 
@@ -67,6 +75,10 @@ def needed(whole_lab: Lab, request: pytest.FixtureRequest) -> None:
         missing = sorted(set(mark.args) - whole_lab.facets)
         if missing:
             pytest.skip(f"the driver lacks {', '.join(missing)}")
+    for mark in request.node.iter_markers("case"):
+        for name, value in mark.kwargs.items():
+            if getattr(whole_lab.case, name) != value:
+                pytest.skip(f"for {whole_lab.case.name}, {name} is {getattr(whole_lab.case, name)}")
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 """The drivers that must pass the contract, as a table: how each is reached, and how its guests are made to behave.
 
-One template serves all of them, since the vocabulary is one. A guest is `AWAKE`, and answers what it is asked, or
-`DEAF`, and runs without ever answering. What cannot be asked through Virtbus (a domain's process that hangs or dies,
-a guest that acts while no worker looks) is done behind its back, by each family's own means.
+One template serves all virtual machines, since the vocabulary is one; containers have another. A guest is `AWAKE`, and
+answers what it is asked, or `DEAF`, and runs without ever answering. What cannot be asked through Virtbus (a domain's
+process that hangs or dies, a guest that acts while no worker looks) is done behind its back, by each family's own
+means.
 """
 
 from __future__ import annotations
@@ -16,12 +17,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 from xml.sax.saxutils import escape
 
-from tests.guests import linux
+from tests.contract import xenguests
+from tests.esx import hosts as vmware
+from tests.esx import vcsim
+from tests.guests import containers, linux
 from tests.guests.debian import PackagesUnavailable
+from tests.hyperv import hosts
 from tests.stack import Host, Stack
+from tests.xapi import pool
 from virtbus_qemu.folder import HostFolder
 from virtbus_qemu.monitor import Monitor
 from virtbus_simulated.client import Client as Hypervisor
@@ -63,8 +70,34 @@ class DriverCase:
     befall: Callable[[Stack, UUID, Misfortune], Awaitable[None]]
     suffix: Mapping[Guest, str] = field(default_factory=dict)
     """The last part of the names of such guests."""
+    template: str = field(default_factory=lambda: TEMPLATE)
+    """The document that defines a domain; its devices `ua-root`, `ua-nic` and `ua-cdrom` are what tests look for."""
+    pluggable: Mapping[str, str] = field(default_factory=lambda: PLUGGABLE)
+    """A device of each kind that can be plugged, as a user would write it; a disk and an interface at least."""
+    fixed: str = "video"
+    """A kind of device that can never be unplugged."""
+    asks_guest: bool = True
+    """Whether the guest is asked to let go of a device, and may take its time."""
+    drive: bool = True
+    """Whether there is a drive with a medium, and disks whose I/O is limited while they run."""
+    plugs_vcpus: bool = True
+    """Whether a running domain can get virtual CPUs."""
+    unplugs_vcpus: bool = True
+    """Whether a running domain can lose virtual CPUs again."""
+    measured_from_outside: bool = False
+    """Whether a domain that hangs is measured all the same."""
+    measured: Mapping[str, Any] = field(
+        default_factory=lambda: {"block.count": 2, "block.0.name": "vda", "block.1.name": "sda", "net.count": 1}
+    )
+    """What is measured of the template's devices."""
     speaks: bool = False
     """Whether an awake guest says GUEST-READY on its console when it has booted."""
+    hears: Callable[[str, int, float], Awaitable[None]] | None = None
+    """Waits until the guest of that name has said so as often, within seconds, where its console is no file here."""
+    prepare: Callable[[Path], None] = lambda folder: None
+    """Makes what its host needs, in the stack's folder, before the host is served."""
+    hangs: bool = True
+    """Whether a domain can stop answering its hypervisor's commands."""
 
 
 TEMPLATE = """<domain type='{type}'>
@@ -200,7 +233,7 @@ async def _qemu_befall(stack: Stack, domain: UUID, what: Misfortune) -> None:
         await monitor.close()
 
 
-DRIVERS = (
+DRIVERS: tuple[DriverCase, ...] = (
     DriverCase(
         name="simulated",
         host=Host("sim", "simulated:///default?unplug_ms=10&shutdown_ms=10&reboot_ms=10"),
@@ -208,6 +241,21 @@ DRIVERS = (
         words=_simulated_words,
         befall=_simulated_befall,
         suffix={Guest.DEAF: ".deaf-guest"},
+    ),
+    DriverCase(
+        name="lxc",
+        host=Host("c1", "lxc:///", {"lxcpath": "{folder}/lxc"}),
+        missing=containers.missing,
+        words=containers.words,
+        befall=containers.befall,
+        speaks=True,
+        template=containers.TEMPLATE,
+        pluggable=containers.PLUGGABLE,
+        fixed="console",
+        asks_guest=False,
+        drive=False,
+        measured_from_outside=True,
+        measured={"block.count": 1, "block.0.name": "vda", "net.count": 1},
     ),
     DriverCase(
         name="qemu",
@@ -218,6 +266,109 @@ DRIVERS = (
         speaks=True,
     ),
 )
+
+
+async def _xapi_befall(stack: Stack, domain: UUID, what: Misfortune) -> None:
+    await pool.befall(stack.folder, domain, str(what))
+
+
+XAPI = DriverCase(
+    name="xapi",
+    host=Host("pool", pool.URI, pool.OPTIONS),
+    missing=lambda: None,
+    words=lambda guest, console: {},
+    befall=_xapi_befall,
+    suffix={Guest.DEAF: ".deaf-guest"},
+    prepare=pool.prepare,
+    template=pool.TEMPLATE,
+    pluggable=pool.PLUGGABLE,
+    fixed="console",
+    drive=False,
+)
+DRIVERS = (*DRIVERS, XAPI)
+
+
+
+async def _hyperv_befall(stack: Stack, domain: UUID, what: Misfortune) -> None:
+    await hosts.befall(stack.folder, domain, str(what))
+
+
+HYPERV = DriverCase(
+    name="hyperv",
+    host=Host("hv", hosts.URI, hosts.OPTIONS),
+    missing=lambda: None,
+    words=lambda guest, console: {},
+    befall=_hyperv_befall,
+    suffix={Guest.DEAF: ".deaf-guest"},
+    prepare=hosts.prepare,
+    template=hosts.TEMPLATE,
+    pluggable=hosts.PLUGGABLE,
+    plugs_vcpus=False,
+    measured_from_outside=True,
+    measured=hosts.MEASURED,
+)
+DRIVERS = (*DRIVERS, HYPERV)
+
+
+
+def _vmware(name: str, mode: str) -> DriverCase:
+    async def befall(stack: Stack, domain: UUID, what: Misfortune) -> None:
+        await vmware.befall(mode, stack.folder, domain, str(what))
+
+    return DriverCase(
+        name=name,
+        host=Host(name, vmware.URIS[mode], vmware.options(mode)),
+        missing=vcsim.missing,
+        words=lambda guest, console: {},
+        befall=befall,
+        suffix={Guest.DEAF: ".deaf"},
+        prepare=lambda folder: vmware.prepare(mode, folder),
+        template=vmware.TEMPLATE,
+        pluggable=vmware.PLUGGABLE,
+        asks_guest=False,
+        unplugs_vcpus=False,
+        measured_from_outside=True,
+        measured=vmware.MEASURED,
+    )
+
+
+ESX, VPX = _vmware("esx", "esx"), _vmware("vpx", "vc")
+DRIVERS = (*DRIVERS, ESX, VPX)
+
+_XEN_MISFORTUNES = {
+    Misfortune.DIES: xenguests.destroy,
+    Misfortune.PAUSES: xenguests.pause,
+    Misfortune.RESETS: xenguests.reset,
+}
+
+
+async def _xen_befall(stack: Stack, domain: UUID, what: Misfortune) -> None:
+    await _XEN_MISFORTUNES[what](domain)
+
+
+XEN = DriverCase(
+    name="xen",
+    host=Host("dom0", os.environ.get(xenguests.URI, "xen+ssh://root@nowhere/system"), xenguests.OPTIONS),
+    missing=xenguests.missing,
+    words=lambda guest, console: xenguests.words(guest is Guest.AWAKE),
+    befall=_xen_befall,
+    speaks=True,
+    hears=xenguests.boots,
+    hangs=False,
+    template=xenguests.TEMPLATE,
+    pluggable=xenguests.PLUGGABLE,
+    fixed="console",
+    drive=False,
+    measured_from_outside=True,
+    measured={"block.count": 1, "block.0.name": "xvda", "net.count": 1},
+)
+
+if os.environ.get(xenguests.URI):
+    # Xen runs in a machine of its own, which is booted for it alone.
+    DRIVERS = (XEN,)
+
+ALL_KINDS = sorted({kind for case in DRIVERS for kind in case.pluggable})
+"""Every kind of device that some driver plugs."""
 
 
 async def boots(console: Path, count: int) -> None:

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import BaseModel
 
-from tests.contract.drivers import LIMIT, PLUGGABLE, TEMPLATE, DriverCase, Guest, Misfortune, boots
+from tests.contract.drivers import LIMIT, DriverCase, Guest, Misfortune, boots
 from tests.stack import Service, Stack
 from virtbus.client import Client
 from virtbus.client.job import Job
@@ -82,7 +82,7 @@ class Lab:
 
     def device(self, kind: str) -> str:
         """The XML of a new device."""
-        return PLUGGABLE[kind].format(folder=self.stack.folder)
+        return self.case.pluggable[kind].format(folder=self.stack.folder)
 
     async def clear(self) -> None:
         """Take away every domain that was made, after a look at its history."""
@@ -110,7 +110,7 @@ class Vm:
     def xml(self) -> str:
         """The document that defines it."""
         words = self.lab.case.words(self.guest, self.console)
-        return TEMPLATE.format(name=self.name, uuid=self.uuid, folder=self.lab.stack.folder, **words)
+        return self.lab.case.template.format(name=self.name, uuid=self.uuid, folder=self.lab.stack.folder, **words)
 
     async def run(self, operation: type[Operation[ResultT]], *, timeout: float | None = None, **arguments: Any
                   ) -> ResultT:  # fmt: skip
@@ -134,10 +134,15 @@ class Vm:
     async def booted(self, count: int = 1) -> None:
         """Wait until its guest has booted so many times since it was started."""
         if self.lab.case.speaks and self.guest is Guest.AWAKE:
-            await boots(self.console, count)
+            if self.lab.case.hears is not None:
+                await self.lab.case.hears(self.name, count, 3 * LIMIT)
+            else:
+                await boots(self.console, count)
 
     async def befall(self, what: Misfortune) -> None:
         """Let something happen to it that nobody asked Virtbus for."""
+        if what is Misfortune.HANGS and not self.lab.case.hangs:
+            pytest.skip("none of its domains can hang")
         await self.lab.case.befall(self.lab.stack, self.uuid, what)
 
     async def summary(self) -> DomainSummary:

@@ -15,7 +15,7 @@ from virtbus.operations.device import AttachDevice, DetachDevice, Detachment
 from virtbus.operations.domain import DestroyDomain, ResetDomain
 from virtbus.records import Event, JobState
 
-pytestmark = pytest.mark.facets("Lifecycle", "Devices")
+pytestmark = [pytest.mark.facets("Lifecycle", "Devices"), pytest.mark.case(asks_guest=True)]
 NEW = "ua-new"
 
 

@@ -65,6 +65,7 @@ async def test_what_happened_meanwhile_is_told_once_as_reconciled(vm: Vm) -> Non
 
 
 @pytest.mark.facets("Devices")
+@pytest.mark.case(asks_guest=True)
 async def test_a_removal_pending_over_the_workers_death_comes_to_the_same_outcome(vm: Vm) -> None:
     await vm.run(AttachDevice, xml=vm.lab.device("disk"))
     job = await vm.submit(DetachDevice, alias=NEW)

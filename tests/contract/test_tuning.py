@@ -26,6 +26,8 @@ def vcpus(domain: Domain) -> int:
     ("affect", "live", "config"), [("current", 2, 1), ("live", 2, 1), ("config", 1, 2), ("both", 2, 2)]
 )
 async def test_virtual_cpus_are_set_where_it_is_asked(lab: Lab, affect: str, live: int, config: int) -> None:
+    if live == 2 and not lab.case.plugs_vcpus:
+        pytest.skip(f"{lab.case.name} plugs no virtual CPUs")
     vm = await lab.started(paused=True)
     size = await vm.run(SetVcpus, count=2, affect=Affect(affect))
     assert size.vcpus == 2
@@ -44,6 +46,7 @@ async def test_virtual_cpus_in_the_definition_are_there_at_the_next_start(lab: L
     assert (await vm.summary()).vcpus == 2
 
 
+@pytest.mark.case(plugs_vcpus=True, unplugs_vcpus=True)
 async def test_a_guest_that_answers_lets_go_of_a_virtual_cpu(awake: Vm) -> None:
     await awake.run(SetVcpus, count=2)
     await awake.run(SetVcpus, count=1)

@@ -139,3 +139,13 @@ async def test_a_file_that_is_broken_lets_nobody_in(scene: Scene) -> None:
     answer = await scene.client().get("/v1/hosts")
     assert answer.status_code == 500
     assert "tokens" not in answer.json()["evidence"]
+
+
+async def test_a_token_is_told_whose_it_is_and_what_it_may_do(scene: Scene) -> None:
+    token = create_token(scene.token_file, "lab", Role.OPERATOR, hosts=("lab-*",), projects=("default",))
+    answer = await scene.client(token=token).get("/v1/whoami")
+    assert answer.json() == {
+        "name": "lab", "role": "operator", "permissions": ["*:read", "domain:*", "device:*", "job:*"],
+        "hosts": ["lab-*"], "projects": ["default"],
+    }  # fmt: skip
+    assert (await scene.client(token="vbt_wrong").get("/v1/whoami")).status_code == 401

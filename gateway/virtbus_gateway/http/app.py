@@ -1,4 +1,4 @@
-"""The FastAPI app: the operations' routes, events, health and metrics around one gateway."""
+"""The FastAPI app: the operations' routes, events, health, metrics and the console page around one gateway."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from virtbus_gateway.gateway import Gateway
-from virtbus_gateway.http import health, problems, routes, schemas, sse
+from virtbus_gateway.http import health, page, problems, routes, schemas, sse, whoami
 from virtbus_gateway.http.trace import Traced
 
 
@@ -31,5 +31,7 @@ def build_app(gateway: Gateway) -> FastAPI:
     health.install(app)
     schemas.install(app)
     sse.install(app)
+    whoami.install(app)
+    page.install(app)
     routes.install(app)
     return app

@@ -24,6 +24,8 @@ from virtbus_gateway.http.problems import MEDIA, Problem
 from virtbus_gateway.http.routes import HIDDEN, OF_A_HOST, SHORTHAND
 from virtbus_gateway.http.schemas import DOCUMENTS, PATH, SCHEMA_MEDIA, components
 from virtbus_gateway.http.sse import EventFilter
+from virtbus_gateway.http.whoami import PATH as WHOAMI
+from virtbus_gateway.http.whoami import Identity
 
 REFERENCE = "#/components/schemas/{model}"
 Schema = dict[str, Any]
@@ -115,7 +117,7 @@ def document() -> Schema:
         },
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "security": [{"token": []}],
-        "paths": paths | _by_hand(schemas),
+        "paths": paths | _by_hand(schemas, names),
         "components": {
             "schemas": schemas,
             "parameters": HEADERS,
@@ -126,7 +128,7 @@ def document() -> Schema:
 
 
 def _models() -> Iterable[type[BaseModel]]:
-    yield from (Problem, JobRecord, Event)
+    yield from (Problem, JobRecord, Event, Identity)
     yield from (operation.result for operation in OPERATIONS.values())
 
 
@@ -244,7 +246,7 @@ def _problem(names: Schema) -> Schema:
     return {"description": "It was refused or went wrong.", "content": {MEDIA: {"schema": schema}}}
 
 
-def _by_hand(schemas: Schema) -> Schema:
+def _by_hand(schemas: Schema, names: Schema) -> Schema:
     """The addresses that are no operations."""
     wanted = EventFilter.model_json_schema(ref_template=REFERENCE)
     for name, definition in wanted.pop("$defs", {}).items():
@@ -272,7 +274,10 @@ def _by_hand(schemas: Schema) -> Schema:
     schema["parameters"] = [
         {"name": "document", "in": "path", "required": True, "schema": {"type": "string", "enum": list(DOCUMENTS)}}
     ]
-    return {"/v1/events": {"get": events}, PATH: {"get": schema}} | {
+    whoami = _plain(WHOAMI, "Whose token it is, and what it may do.", JSON_MEDIA, None)
+    whoami["operationId"] = "whoami"
+    whoami["responses"]["200"]["content"][JSON_MEDIA]["schema"] = {"$ref": REFERENCE.format(model=names["Identity"])}
+    return {"/v1/events": {"get": events}, WHOAMI: {"get": whoami}, PATH: {"get": schema}} | {
         path: {"get": _plain(path, summary, media, security)} for path, summary, media, security in SERVICE
     }
 

@@ -1,0 +1,1 @@
+"""XAPI's driver, against a simulator of a pool."""

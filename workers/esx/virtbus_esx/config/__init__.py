@@ -1,0 +1,1 @@
+"""Domains and the vSphere API's configuration of virtual machines, both ways."""

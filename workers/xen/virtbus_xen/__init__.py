@@ -1,0 +1,1 @@
+"""The Xen worker: libvirt's domains on Xen, through xl on dom0 or over ssh, and on XAPI pools."""

@@ -1,0 +1,1 @@
+"""XCP-ng and XenServer pools, over XAPI."""
