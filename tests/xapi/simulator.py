@@ -95,15 +95,15 @@ class Pool:
         since = int(token or 0)
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
-            found = self._since(classes, since, everything=not token)
+            seen, found = self.count, self._since(classes, since, everything=not token)
             left = deadline - asyncio.get_running_loop().time()
             if found or not token or left <= 0:
-                return {"events": found, "token": str(self.count), "valid_ref_counts": {}}
-            async with self.changed:
-                try:
-                    await asyncio.wait_for(self.changed.wait(), left)
-                except TimeoutError:
-                    continue
+                return {"events": found, "token": str(seen), "valid_ref_counts": {}}
+            try:
+                async with asyncio.timeout(left), self.changed:
+                    await self.changed.wait_for(lambda seen=seen: self.count > seen)
+            except TimeoutError:
+                continue
 
     def _since(self, classes: list[str], since: int, *, everything: bool) -> list[Record]:
         latest: dict[tuple[str, str], tuple[int, str]] = {}

@@ -11,7 +11,7 @@ from virtbus.domain import Device, Disk, Domain, Interface, complete_device, des
 from virtbus.domain.interface import LinkState
 from virtbus.domain.memory import CurrentMemory
 from virtbus.driver import Devices, Lifecycle, Target, Tuning, Work
-from virtbus.errors import ConfigUnsupported, Conflict, InvalidArgument, NoDomain
+from virtbus.errors import ConfigUnsupported, Conflict, InvalidArgument, NoDomain, WrongState
 from virtbus.eventkinds import EventKind
 from virtbus.observations import DeviceAdded, LiveChanged, PoweredOff, Resumed, Started, Suspended
 from virtbus_xen import aliases
@@ -119,6 +119,13 @@ class XapiLifecycle(Lifecycle):
             done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             for each in done:
                 await each
+        except WrongState:
+            await self.host.refresh(machine)
+            if machine.power != "Halted":
+                raise
+            # Somebody has ended it meanwhile, and tells how.
+            async with asyncio.timeout(CALL_SECONDS):
+                await machine.gone.wait()
         finally:
             for each in both:
                 each.cancel()
