@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.qemu.machines import LIMIT, Launch
+from tests.qemu.machines import LIMIT, Launch, Machine
 from virtbus.domain import Domain
 from virtbus.domain.devices import parse_device
 from virtbus.domain.interface import Interface
@@ -73,6 +73,11 @@ def test_its_socket_lies_in_the_domains_folder_or_where_the_settings_say() -> No
     )
 
 
+async def _networks(machine: Machine) -> str:
+    question = {"command-line": "info network"}
+    return str(await machine.monitor.execute("human-monitor-command", question, timeout=LIMIT))
+
+
 async def test_qemu_and_its_passt_find_each_other(emulator: Path, launch: Launch, host: HostFolder) -> None:
     domain = Domain.parse(
         f"<domain type='qemu'><name>d</name><uuid>{uuid4()}</uuid><memory unit='MiB'>64</memory>"
@@ -89,9 +94,11 @@ async def test_qemu_and_its_passt_find_each_other(emulator: Path, launch: Launch
     watched = Process.adopt(served)
     try:
         machine = await launch(argv=build_argv(running, folder, capabilities, settings), folder=folder)
-        question = {"command-line": "info network"}
-        said = await machine.monitor.execute("human-monitor-command", question, timeout=LIMIT)
-        assert f"hostnet0: index=0,type=stream,unix:{folder.path / 'net0-passt.sock'}" in said
+        connected = f"hostnet0: index=0,type=stream,unix:{folder.path / 'net0-passt.sock'}"
+        async with asyncio.timeout(LIMIT):
+            # QEMU connects beside its start.
+            while connected not in await _networks(machine):
+                await asyncio.sleep(0.01)
         await machine.process.kill(timeout=LIMIT)
         # Nobody tells it to: it serves one QEMU only.
         async with asyncio.timeout(LIMIT):
