@@ -307,7 +307,6 @@ HYPERV = DriverCase(
     measured_from_outside=True,
     measured=hosts.MEASURED,
 )
-DRIVERS = (*DRIVERS, HYPERV)
 
 
 
@@ -333,7 +332,10 @@ def _vmware(name: str, mode: str) -> DriverCase:
 
 
 ESX, VPX = _vmware("esx", "esx"), _vmware("vpx", "vc")
-DRIVERS = (*DRIVERS, ESX, VPX)
+BEGUN = (HYPERV, ESX, VPX)
+"""Drivers that are not through the whole suite yet."""
+if os.environ.get("VIRTBUS_CONTRACT") == "begun":
+    DRIVERS = BEGUN
 
 _XEN_MISFORTUNES = {
     Misfortune.DIES: xenguests.destroy,
