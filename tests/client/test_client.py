@@ -290,4 +290,4 @@ def test_a_url_that_is_none_is_refused(url: str) -> None:
 
 def test_the_fake_gateway_speaks_every_declared_read() -> None:
     reads = [name for name, operation in OPERATIONS.items() if operation.kind is not Kind.JOB]
-    assert all(hasattr(FakeGateway, name.replace(".", "_")) for name in reads)
+    assert all(hasattr(FakeGateway, name.replace(".", "_").replace("-", "_")) for name in reads)

@@ -104,8 +104,8 @@ class QemuLifecycle(Lifecycle):
         self.host.starting[target.uuid] = domain
         note_nodes(domain, context_of(domain, folder.path, self.host.capabilities, self.host.settings))
         # The command line's secrets are encrypted with the key that the folder has.
-        folder.create()
         try:
+            folder.create()
             argv = build_argv(domain, folder, self.host.capabilities, self.host.settings)
             await work.before_effect()
         except BaseException:
